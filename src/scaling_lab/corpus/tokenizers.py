@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import tiktoken
 from numpy.typing import NDArray
-from tokenizers import AddedToken, Tokenizer as HFTokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer as HFTokenizer
 
 from scaling_lab.corpus.atomic import atomic_path, read_json
 from scaling_lab.corpus.wheels import Wheel, open_wheel
@@ -40,7 +41,10 @@ BYTE_OF_CHARACTER = _byte_characters()
 
 
 class Tokenizer:
-    """A byte-level tokenizer. Ids are uint32; `end_of_text` ends every document and is never an encoding of text."""
+    """A byte-level tokenizer of the kind `name`.
+
+    `end_of_text` is the id that ends every document; no text is ever encoded to it.
+    """
 
     def __init__(self, name: str, ranks: dict[bytes, int], end_of_text: int) -> None:
         self.name = name
@@ -90,10 +94,11 @@ def load_tokenizer(path: Path) -> Tokenizer:
     try:
         vocab: dict[str, int] = dict(content["model"]["vocab"])
         end_of_text = vocab.pop(END_OF_TEXT)
+        kind = _kind(end_of_text)
         ranks = {_to_bytes(token): rank for token, rank in vocab.items()}
     except (KeyError, TypeError) as error:
         raise CorpusError(f"{path}: is not a byte-level tokenizer.json with a token {END_OF_TEXT}") from error
-    return Tokenizer(_name(end_of_text, len(vocab) + 1), ranks, end_of_text)
+    return Tokenizer(kind, ranks, end_of_text)
 
 
 def read_split(blocks: Path, split: str) -> Iterator[str]:
@@ -116,9 +121,9 @@ def _check_size(kind: str, vocab_size: int) -> None:
         raise CorpusError(f"tokenizer {kind}: vocab_size is {vocab_size}, expected at least {BYTES_VOCAB}")
 
 
-def _name(end_of_text: int, vocab_size: int) -> str:
+def _kind(end_of_text: int) -> str:
     # The place of end-of-text tells the kinds apart: a trained BPE has it first, the fixed vocabularies last.
-    return {BYTES_VOCAB - 1: "bytes", GPT2_VOCAB - 1: "gpt2"}.get(end_of_text, f"bpe{vocab_size}")
+    return {0: "bpe", BYTES_VOCAB - 1: "bytes", GPT2_VOCAB - 1: "gpt2"}[end_of_text]
 
 
 def _to_bytes(token: str) -> bytes:

@@ -1,0 +1,70 @@
+"""A full disk or a killed job never leaves a half file under the final name."""
+
+from pathlib import Path
+
+import pytest
+
+from scaling_lab.corpus.atomic import atomic_path, read_json, temporary_path, write_json
+from scaling_lab.corpus.documents import Document, write_documents
+from scaling_lab.corpus.tokenizers import train_tokenizer
+from scaling_lab.errors import CorpusError
+
+FULL = Path("/dev/full")                 # every write to this device fails with "no space left"
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+
+
+def fill_disk(path: Path) -> None:
+    """Make the next atomic write of `path` run into a full disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary_path(path).symlink_to(FULL)
+
+
+@needs_full
+def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    write_json(path, {"old": 1})
+    fill_disk(path)
+    with pytest.raises(CorpusError, match=r"manifest\.json: the disk is full"):
+        write_json(path, {"new": 2})
+    assert read_json(path) == {"old": 1} and list(tmp_path.iterdir()) == [path]
+
+
+@needs_full
+def test_full_disk_leaves_no_parquet(tmp_path: Path) -> None:
+    fill_disk(tmp_path / "documents.parquet")
+    with pytest.raises(CorpusError, match=r"documents\.parquet: the disk is full"):
+        write_documents([Document("a", "text")], tmp_path, {}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_full
+def test_full_disk_leaves_no_tokenizer(tmp_path: Path) -> None:
+    fill_disk(tmp_path / "tokenizer.json")
+    with pytest.raises(CorpusError, match="the disk is full"):
+        train_tokenizer(tmp_path, tmp_path / "tokenizer.json", kind="bytes", vocab_size=257)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "file") as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CorpusError, match="cannot be written"):
+        write_json(tmp_path / "file" / "manifest.json", {})
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("[]", "holds a JSON list")])
+def test_damaged_manifest_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(CorpusError, match=message):
+        read_json(tmp_path / "m.json")
+
+
+def test_missing_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"m\.json: cannot be read: No such file"):
+        read_json(tmp_path / "m.json")
