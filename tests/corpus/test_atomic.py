@@ -1,10 +1,11 @@
 """A full disk or a killed job never leaves a half file under the final name."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from scaling_lab.corpus.atomic import atomic_path, read_json, temporary_path, write_json
+from scaling_lab.corpus.atomic import atomic_path, read_json, write_json
 from scaling_lab.corpus.documents import Document, write_documents
 from scaling_lab.corpus.tokenizers import train_tokenizer
 from scaling_lab.errors import CorpusError
@@ -16,7 +17,8 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /de
 def fill_disk(path: Path) -> None:
     """Make the next atomic write of `path` run into a full disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary_path(path).symlink_to(FULL)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.symlink_to(FULL)
 
 
 @needs_full
@@ -26,7 +28,8 @@ def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     fill_disk(path)
     with pytest.raises(CorpusError, match=r"manifest\.json: the disk is full"):
         write_json(path, {"new": 2})
-    assert read_json(path) == {"old": 1} and list(tmp_path.iterdir()) == [path]
+    assert read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @needs_full
@@ -46,9 +49,13 @@ def test_full_disk_leaves_no_tokenizer(tmp_path: Path) -> None:
 
 
 def test_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "file") as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
+    def write_half() -> None:
+        with atomic_path(tmp_path / "file") as partial:
+            partial.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert list(tmp_path.iterdir()) == []
 
 

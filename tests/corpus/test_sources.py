@@ -35,7 +35,8 @@ def test_sample_is_written_with_its_licence(tmp_path: Path) -> None:
     assert manifest["documents"] == len(documents) == len({d.id for d in documents})
     assert manifest["bytes"] == sum(len(d.text.encode()) for d in documents) > 900_000
     assert manifest["sha256"] == documents_sha256(documents)
-    assert manifest["licence"].startswith("public domain") and "Presidency Project" in manifest["attribution"]
+    assert manifest["licence"].startswith("public domain")
+    assert "Presidency Project" in manifest["attribution"]
     assert all(d.text == normalize(d.text) for d in documents)
 
 

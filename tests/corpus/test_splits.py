@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prepared_sample import Prepared
 
 from scaling_lab.corpus.documents import Document, read_documents, write_documents
 from scaling_lab.corpus.sources import read_sample
@@ -48,7 +47,8 @@ def test_blocks_are_short_and_lose_only_whitespace(text: str, block_bytes: int) 
 def test_blocks_end_at_paragraphs_where_they_can() -> None:
     paragraphs = [f"{i} " + "word " * 10 + "end" for i in range(20)]
     blocks = cut_blocks("\n\n".join(paragraphs), 200)
-    assert "\n\n".join(blocks) == "\n\n".join(paragraphs) and len(blocks) == 7
+    assert "\n\n".join(blocks) == "\n\n".join(paragraphs)
+    assert len(blocks) == 7
     assert all(block.endswith("end") for block in blocks)
 
 
@@ -61,7 +61,8 @@ def test_long_paragraph_is_cut_before_whitespace() -> None:
 def test_unseen_wins_over_its_duplicates(pairs: list[tuple[str, int]]) -> None:
     kept = remove_duplicates(Block(split, key, "s", "d", str(key)) for split, key in pairs)
     assert {b.key: b.split for b in kept} == {k: "unseen" if ("unseen", k) in pairs else "train" for _, k in pairs}
-    assert kept == sorted(kept) and len(kept) == len({key for _, key in pairs})
+    assert kept == sorted(kept)
+    assert len(kept) == len({key for _, key in pairs})
 
 
 @pytest.mark.parametrize(("key", "name"), [(0, "validation"), (2**62, "test"), (2**63, "train"), (2**64 - 1, "train")])
@@ -73,13 +74,14 @@ def test_key_ignores_surrounding_space_and_composition_but_not_the_salt() -> Non
     assert block_key(" cafe\u0301\n", "a") == block_key("caf\u00e9", "a") != block_key("caf\u00e9", "b")
 
 
-def test_splits_are_disjoint_exhaustive_and_sorted(prepared: Prepared) -> None:
-    blocks = [Block(**row) for row in pq.read_table(prepared.blocks).to_pylist()]
+def test_splits_are_disjoint_exhaustive_and_sorted(sample_documents: Path, block_file: Path) -> None:
+    blocks = [Block(**row) for row in pq.read_table(block_file).to_pylist()]
     assert blocks == sorted(blocks)
     texts = [block.text for block in blocks]
-    expected = {p for _, text in read_documents(prepared.documents) for p in cut_blocks(text, 4096)}
-    assert len(texts) == len(set(texts)) and set(texts) == expected
-    manifest = json.loads(prepared.blocks.with_name("manifest.json").read_text())
+    expected = {p for _, text in read_documents(sample_documents) for p in cut_blocks(text, 4096)}
+    assert len(texts) == len(set(texts))
+    assert set(texts) == expected
+    manifest = json.loads(block_file.with_name("manifest.json").read_text())
     assert {s: m["blocks"] for s, m in manifest["splits"].items()} == {
         s: sum(b.split == s for b in blocks) for s in ("train", "validation", "test", "unseen")
     }
@@ -103,7 +105,8 @@ def test_duplicate_of_a_held_out_document_does_not_leak(tmp_path: Path) -> None:
     copy = write_source(tmp_path / "second", [Document("copy", sample[0].text), sample[4]])
     blocks = split({"first": first, "second": copy}, tmp_path / "out", unseen=["second/copy"])
     unseen = [block for block in blocks if block.split == "unseen"]
-    assert {b.document for b in unseen} == {"copy"} and sample[0].id not in {b.document for b in blocks}
+    assert {b.document for b in unseen} == {"copy"}
+    assert sample[0].id not in {b.document for b in blocks}
     assert [b.text for b in unseen] == sorted(cut_blocks(sample[0].text, 1024), key=lambda t: block_key(t, "s"))
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["duplicates_removed"] == len(unseen)

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prepared_sample import Prepared, prepare
 
 from scaling_lab.corpus.shards import to_dtype, token_dtype, tokenize
 from scaling_lab.corpus.store import TokenStore, subset
@@ -24,36 +24,41 @@ SPLITS = ["train", "validation", "test", "unseen"]
 
 
 @pytest.fixture(scope="module")
-def store(prepared: Prepared) -> TokenStore:
-    return TokenStore(prepared.tokens)
+def store(sample_tokens: Path) -> TokenStore:
+    return TokenStore(sample_tokens)
 
 
 @pytest.fixture
-def copy(prepared: Prepared, tmp_path: Path) -> Path:
+def copy(sample_tokens: Path, tmp_path: Path) -> Path:
     """A copy of the shards that a test may damage."""
-    shutil.copytree(prepared.tokens.parent, tmp_path / "tokens")
+    shutil.copytree(sample_tokens.parent, tmp_path / "tokens")
     return tmp_path / "tokens" / "manifest.json"
 
 
-def manifest_of(prepared: Prepared) -> dict[str, Any]:
-    return dict(json.loads(prepared.tokens.read_text()))
+def manifest_of(sample_tokens: Path) -> dict[str, Any]:
+    return dict(json.loads(sample_tokens.read_text()))
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_documents_decode_to_the_blocks(split: str, prepared: Prepared, store: TokenStore) -> None:
-    tokenizer = load_tokenizer(prepared.tokenizer)
+def test_documents_decode_to_the_blocks(
+    split: str, block_file: Path, sample_tokenizer: Path, store: TokenStore
+) -> None:
+    tokenizer = load_tokenizer(sample_tokenizer)
     stream = store.read(split, 0, store.tokens(split))
     ends = store.document_ends(split).astype(int)
-    assert ends[-1] == len(stream) and all(stream[ends - 1] == tokenizer.end_of_text)
+    assert ends[-1] == len(stream)
+    assert all(stream[ends - 1] == tokenizer.end_of_text)
     starts = [0, *ends[:-1]]
     decoded = [tokenizer.decode(stream[start : end - 1]) for start, end in zip(starts, ends, strict=True)]
-    assert decoded == list(read_split(prepared.blocks, split))
+    assert decoded == list(read_split(block_file, split))
 
 
-def test_manifest_describes_every_set(prepared: Prepared, store: TokenStore) -> None:
-    manifest = manifest_of(prepared)
-    assert manifest["vocab_size"] == store.vocab_size == 512 and manifest["dtype"] == "uint16"
-    assert manifest["tokenizer"]["kind"] == "bpe" and store.sets == [*SPLITS, "transfer"]
+def test_manifest_describes_every_set(sample_tokens: Path, store: TokenStore) -> None:
+    manifest = manifest_of(sample_tokens)
+    assert manifest["vocab_size"] == store.vocab_size == 512
+    assert manifest["dtype"] == "uint16"
+    assert manifest["tokenizer"]["kind"] == "bpe"
+    assert store.sets == [*SPLITS, "transfer"]
     assert len(manifest["sets"]["train"]["shards"]) > 3
     for name, entry in manifest["sets"].items():
         assert entry["tokens"] == store.tokens(name) == sum(shard["tokens"] for shard in entry["shards"])
@@ -64,43 +69,45 @@ def test_manifest_describes_every_set(prepared: Prepared, store: TokenStore) -> 
     store.verify()
 
 
-def test_transfer_text_shares_no_block_with_train(prepared: Prepared, store: TokenStore) -> None:
-    tokenizer = load_tokenizer(prepared.tokenizer)
+def test_transfer_text_shares_no_block_with_train(block_file: Path, sample_tokenizer: Path, store: TokenStore) -> None:
+    tokenizer = load_tokenizer(sample_tokenizer)
     transfer = tokenizer.decode(store.read("transfer", 0, store.tokens("transfer"))).split("<|endoftext|>")[:-1]
-    assert transfer and not set(transfer) & set(read_split(prepared.blocks, "train"))
+    assert transfer
+    assert not set(transfer) & set(read_split(block_file, "train"))
 
 
 @given(data=st.data())
-def test_windows_across_shards(data: st.DataObject, prepared: Prepared, store: TokenStore) -> None:
-    whole = np.concatenate(
-        [np.fromfile(prepared.tokens.with_name(s["file"]), "<u2") for s in manifest_of(prepared)["sets"]["train"]["shards"]]
-    )
+def test_windows_across_shards(data: st.DataObject, sample_tokens: Path, store: TokenStore) -> None:
+    shards = manifest_of(sample_tokens)["sets"]["train"]["shards"]
+    whole = np.concatenate([np.fromfile(sample_tokens.with_name(shard["file"]), "<u2") for shard in shards])
     start = data.draw(st.integers(0, len(whole)))
     stop = data.draw(st.integers(start, len(whole)))
     window = store.read("train", start, stop)
-    assert type(window) is np.ndarray and window.dtype == np.uint16
+    assert type(window) is np.ndarray
+    assert window.dtype == np.uint16
     np.testing.assert_array_equal(window, whole[start:stop])
 
 
-def test_two_runs_are_equal(prepared: Prepared, tmp_path: Path) -> None:
-    again = prepare(tmp_path)
-    for path in prepared.tokens.parent.iterdir():
-        assert path.read_bytes() == (again.tokens.parent / path.name).read_bytes()
+def test_two_runs_are_equal(prepare_again: Callable[[Path], Path], sample_tokens: Path, tmp_path: Path) -> None:
+    again = prepare_again(tmp_path)
+    for path in sample_tokens.parent.iterdir():
+        assert path.read_bytes() == (again / "tokens" / path.name).read_bytes()
 
 
-def test_second_run_with_fewer_shards_leaves_no_old_one(copy: Path, prepared: Prepared) -> None:
+def test_second_run_with_fewer_shards_leaves_no_old_one(copy: Path, block_file: Path) -> None:
     settings = {"shard_tokens": 10**6, "max_transfer_bytes": 1}
-    tokenize(prepared.blocks, {}, copy.with_name("tokenizer.json"), copy.parent, **settings)
+    tokenize(block_file, {}, copy.with_name("tokenizer.json"), copy.parent, **settings)
     expected = {f"{split}-00000{suffix}" for split in SPLITS for suffix in (".bin", ".idx")}
     assert {path.name for path in copy.parent.iterdir()} == expected | {"manifest.json", "tokenizer.json"}
 
 
-def test_subsets_are_nested(prepared: Prepared, store: TokenStore, tmp_path: Path) -> None:
+def test_subsets_are_nested(sample_tokens: Path, store: TokenStore, tmp_path: Path) -> None:
     for tokens in (1_000, 60_000):
-        subset(prepared.tokens, tokens, tmp_path / f"{tokens}.json")
+        subset(sample_tokens, tokens, tmp_path / f"{tokens}.json")
     small, large = (json.loads((tmp_path / f"{tokens}.json").read_text()) for tokens in (1_000, 60_000))
     stream = store.read("train", 0, 60_000)
-    assert small["sha256"] == sha256(stream[:1_000]) and large["sha256"] == sha256(stream)
+    assert small["sha256"] == sha256(stream[:1_000])
+    assert large["sha256"] == sha256(stream)
     ends = int(np.count_nonzero(stream == store.end_of_text))
     assert (large["set"], large["tokens"], large["documents"]) == ("train", 60_000, ends)
     assert small["documents"] < large["documents"]
@@ -112,15 +119,16 @@ def sha256(tokens: np.ndarray[Any, Any]) -> str:
 
 
 @pytest.mark.parametrize("tokens", [0, -1, 10**9])
-def test_impossible_subset_tells_how_many_there_are(tokens: int, prepared: Prepared, tmp_path: Path) -> None:
-    total = TokenStore(prepared.tokens).tokens("train")
+def test_impossible_subset_tells_how_many_there_are(tokens: int, sample_tokens: Path, tmp_path: Path) -> None:
+    total = TokenStore(sample_tokens).tokens("train")
     with pytest.raises(CorpusError, match=rf"{tokens} tokens is asked for, the train stream has {total}"):
-        subset(prepared.tokens, tokens, tmp_path / "s.json")
+        subset(sample_tokens, tokens, tmp_path / "s.json")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_vocabulary_and_ids_beyond_the_type_raise(copy: Path) -> None:
-    assert token_dtype(65536) == np.uint16 and token_dtype(65537) == np.uint32
+    assert token_dtype(65536) == np.uint16
+    assert token_dtype(65537) == np.uint32
     fits = to_dtype(np.array([65535], np.uint32), np.dtype("<u2"))
     assert fits.tolist() == [65535]
     with pytest.raises(CorpusError, match="token id 65536 does not fit into uint16"):
@@ -134,7 +142,8 @@ def test_missing_and_truncated_shards_are_named(copy: Path) -> None:
     shard = copy.with_name("train-00001.bin")
     data = shard.read_bytes()
     shard.write_bytes(data[:-2])
-    with pytest.raises(CorpusError, match=rf"train-00001\.bin: the shard has {len(data) - 2} bytes, .* says {len(data)}"):
+    message = rf"train-00001\.bin: the shard has {len(data) - 2} bytes, the manifest says {len(data)}"
+    with pytest.raises(CorpusError, match=message):
         TokenStore(copy)
     shard.unlink()
     with pytest.raises(CorpusError, match=r"train-00001\.bin: the shard is missing"):
@@ -162,17 +171,19 @@ def test_reading_outside_the_stream(store: TokenStore) -> None:
         store.tokens("dev")
 
 
-def test_manifest_of_something_else_is_refused(prepared: Prepared) -> None:
+def test_manifest_of_something_else_is_refused(block_file: Path) -> None:
     with pytest.raises(CorpusError, match="is not a manifest of tokens"):
-        TokenStore(prepared.blocks.with_name("manifest.json"))
+        TokenStore(block_file.with_name("manifest.json"))
 
 
-def test_impossible_settings_of_tokenize(prepared: Prepared, tmp_path: Path) -> None:
+def test_impossible_settings_of_tokenize(
+    sample_documents: Path, block_file: Path, sample_tokenizer: Path, tmp_path: Path
+) -> None:
     with pytest.raises(CorpusError, match="shard_tokens is 0"):
-        tokenize(prepared.blocks, {}, prepared.tokenizer, tmp_path, shard_tokens=0, max_transfer_bytes=1)
-    clash = {"test": prepared.documents}
+        tokenize(block_file, {}, sample_tokenizer, tmp_path, shard_tokens=0, max_transfer_bytes=1)
+    clash = {"test": sample_documents}
     with pytest.raises(CorpusError, match="'test' has the name of a split"):
-        tokenize(prepared.blocks, clash, prepared.tokenizer, tmp_path, shard_tokens=9, max_transfer_bytes=1)
+        tokenize(block_file, clash, sample_tokenizer, tmp_path, shard_tokens=9, max_transfer_bytes=1)
 
 
 def test_pickle_holds_the_path_not_the_tokens(store: TokenStore) -> None:

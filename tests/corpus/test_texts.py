@@ -42,7 +42,9 @@ def test_globs_and_files_are_read_once_in_order(texts: Path, tmp_path: Path) -> 
 def test_manifest_tells_the_origin(texts: Path, tmp_path: Path) -> None:
     read_texts("mine", [str(texts / "notes.md")], tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["name"] == "mine" and manifest["documents"] == 1 and manifest["bytes"] == 15
+    assert manifest["name"] == "mine"
+    assert manifest["documents"] == 1
+    assert manifest["bytes"] == 15
     digest = hashlib.sha256(b"not a text file").hexdigest()
     assert manifest["origin"] == {"files": [{"path": str(texts / "notes.md"), "bytes": 15, "sha256": digest}]}
 

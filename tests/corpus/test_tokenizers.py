@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prepared_sample import Prepared
 from tokenizers import Tokenizer as HFTokenizer
 
 from scaling_lab.corpus.tokenizers import Tokenizer, load_tokenizer, read_split, train_tokenizer
@@ -21,8 +20,8 @@ UNICODE = st.text(max_size=60) | st.lists(
 
 
 @pytest.fixture(scope="module")
-def bpe(prepared: Prepared) -> Tokenizer:
-    return load_tokenizer(prepared.tokenizer)
+def bpe(sample_tokenizer: Path) -> Tokenizer:
+    return load_tokenizer(sample_tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +34,10 @@ def by_bytes(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 @given(text=UNICODE)
 def test_bpe_round_trip_never_meets_end_of_text(text: str, bpe: Tokenizer) -> None:
     (ids,) = bpe.encode([text])
-    assert bpe.decode(ids) == text and bpe.end_of_text not in ids
-    assert ids.dtype == np.uint32 and all(ids < bpe.vocab_size)
+    assert bpe.decode(ids) == text
+    assert bpe.end_of_text not in ids
+    assert ids.dtype == np.uint32
+    assert all(ids < bpe.vocab_size)
 
 
 @given(text=UNICODE)
@@ -50,22 +51,24 @@ def test_kinds_and_sizes(bpe: Tokenizer, by_bytes: Tokenizer) -> None:
     assert (by_bytes.name, by_bytes.vocab_size, by_bytes.end_of_text) == ("bytes", 257, 256)
 
 
-def test_ids_equal_those_of_hugging_face(prepared: Prepared, bpe: Tokenizer) -> None:
-    reference = HFTokenizer.from_file(str(prepared.tokenizer))
-    texts = [*read_split(prepared.blocks, "test"), *read_split(prepared.blocks, "unseen")]
+def test_ids_equal_those_of_hugging_face(block_file: Path, sample_tokenizer: Path, bpe: Tokenizer) -> None:
+    reference = HFTokenizer.from_file(str(sample_tokenizer))
+    texts = [*read_split(block_file, "test"), *read_split(block_file, "unseen")]
     texts.append("caf\u00e9 \u4e2d\n\n  \U0001f600")
     assert len(texts) > 10
     for text, ids in zip(texts, bpe.encode(texts), strict=True):
         assert ids.tolist() == reference.encode(text).ids
 
 
-def test_training_is_deterministic_and_sees_the_train_split_only(prepared: Prepared, tmp_path: Path) -> None:
-    train_tokenizer(prepared.blocks, tmp_path / "again.json", kind="bpe", vocab_size=512)
-    assert (tmp_path / "again.json").read_bytes() == prepared.tokenizer.read_bytes()
-    table = pq.read_table(prepared.blocks)
+def test_training_is_deterministic_and_sees_the_train_split_only(
+    block_file: Path, sample_tokenizer: Path, tmp_path: Path
+) -> None:
+    train_tokenizer(block_file, tmp_path / "again.json", kind="bpe", vocab_size=512)
+    assert (tmp_path / "again.json").read_bytes() == sample_tokenizer.read_bytes()
+    table = pq.read_table(block_file)
     pq.write_table(table.filter(pc.equal(table["split"], "train")), tmp_path / "train.parquet")
     train_tokenizer(tmp_path / "train.parquet", tmp_path / "train.json", kind="bpe", vocab_size=512)
-    assert (tmp_path / "train.json").read_bytes() == prepared.tokenizer.read_bytes()
+    assert (tmp_path / "train.json").read_bytes() == sample_tokenizer.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -78,9 +81,9 @@ def test_training_is_deterministic_and_sees_the_train_split_only(prepared: Prepa
         ("bpe", 500_000, r"the train split yields a vocabulary of \d+ tokens, not 500000"),
     ],
 )
-def test_impossible_tokenizers(kind: str, vocab_size: int, message: str, prepared: Prepared, tmp_path: Path) -> None:
+def test_impossible_tokenizers(kind: str, vocab_size: int, message: str, block_file: Path, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=message):
-        train_tokenizer(prepared.blocks, tmp_path / "t.json", kind=kind, vocab_size=vocab_size)
+        train_tokenizer(block_file, tmp_path / "t.json", kind=kind, vocab_size=vocab_size)
     assert list(tmp_path.iterdir()) == []
 
 

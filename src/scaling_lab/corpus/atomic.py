@@ -1,20 +1,14 @@
-"""Files appear under their final name only when they are whole."""
+"""Manifests and other files of this package: written whole or not at all, with one message for a full disk."""
 
 import errno
-import hashlib
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scaling_lab import files
 from scaling_lab.errors import CorpusError
-
-
-def temporary_path(path: Path) -> Path:
-    """The name beside `path` under which this process writes it."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 @contextmanager
@@ -23,16 +17,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     A full disk, or any other failure of the file system, becomes a CorpusError and leaves nothing behind.
     """
-    temporary = temporary_path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with files.atomic_path(path) as partial:
+            yield partial
     except OSError as error:
         raise CorpusError(write_failure(path, error)) from error
-    finally:
-        with suppress(OSError):          # it is gone after os.replace, or its directory never was one
-            temporary.unlink()
 
 
 def write_failure(path: Path, error: OSError) -> str:
@@ -60,9 +49,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CorpusError(f"{path}: holds a JSON {type(content).__name__}, expected an object")
     return content
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from scaling_lab.corpus.atomic import atomic_path, file_sha256, read_json, write_json
+from scaling_lab.corpus.atomic import atomic_path, read_json, write_json
 from scaling_lab.corpus.splits import SPLITS, sample_blocks
 from scaling_lab.corpus.tokenizers import Tokenizer, load_tokenizer, read_split
 from scaling_lab.errors import CorpusError
+from scaling_lab.files import sha256_of
 
 LARGEST_UINT16_VOCAB = 65536
 SHARD_NAME = re.compile(r".+-\d{5}\.(?:bin|idx)")
@@ -59,7 +60,7 @@ def tokenize(
         "vocab_size": encoder.vocab_size,
         "dtype": dtype.name,
         "end_of_text": encoder.end_of_text,
-        "tokenizer": {"kind": encoder.name, "sha256": file_sha256(tokenizer)},
+        "tokenizer": {"kind": encoder.name, "sha256": sha256_of(tokenizer)},
         "blocks_sha256": corpus["sha256"],
         "sets": sets,
     }

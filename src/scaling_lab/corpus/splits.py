@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling_lab.corpus.atomic import atomic_path, file_sha256, read_json, write_json
+from scaling_lab.corpus.atomic import atomic_path, read_json, write_json
 from scaling_lab.corpus.documents import read_documents
 from scaling_lab.errors import CorpusError
+from scaling_lab.files import sha256_of
 
 SPLITS = ("train", "validation", "test", "unseen")
 PARAGRAPH = "\n\n"
@@ -78,7 +79,7 @@ def split_corpus(
         "unseen": list(unseen),
     }
     counts = {"duplicates_removed": len(blocks) - len(unique), "splits": _count(unique)}
-    described = {"sources": _describe(sources), "sha256": file_sha256(path)}
+    described = {"sources": _describe(sources), "sha256": sha256_of(path)}
     write_json(output_dir / "manifest.json", {**settings, **counts, **described})
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_lab.corpus.atomic import file_sha256, read_json, write_json
+from scaling_lab.corpus.atomic import read_json, write_json
 from scaling_lab.errors import CorpusError
+from scaling_lab.files import sha256_of
 
 HASH_TOKENS = 2**22                      # tokens hashed at once
 
@@ -81,7 +82,7 @@ class TokenStore:
         """Compare the sha256 of every shard with the manifest. Raises CorpusError naming the first that differs."""
         for shard in (shard for entry in self._sets.values() for shard in entry["shards"]):
             path = self._path.with_name(shard["file"])
-            if (found := file_sha256(path)) != shard["sha256"]:
+            if (found := sha256_of(path)) != shard["sha256"]:
                 raise CorpusError(f"{path}: sha256 is {found}, the manifest says {shard['sha256']}")
 
     def _known(self, name: str) -> str:
@@ -117,4 +118,4 @@ def subset(tokens_manifest: Path, tokens: int, output: Path) -> None:
         digest.update(store.read("train", start, min(start + HASH_TOKENS, tokens)).tobytes())
     documents = int(np.searchsorted(store.document_ends("train"), tokens, side="right"))
     content = {"set": "train", "tokens": tokens, "documents": documents, "sha256": digest.hexdigest()}
-    write_json(output, {**content, "tokens_manifest_sha256": file_sha256(tokens_manifest)})
+    write_json(output, {**content, "tokens_manifest_sha256": sha256_of(tokens_manifest)})

@@ -51,7 +51,8 @@ def _expand(path: str) -> list[Path]:
         return [target]
     if not glob.has_magic(path):
         raise CorpusError(f"{path}: no such file or directory")
-    found = [file for match in glob.glob(str(target), recursive=True) if (file := Path(match)).is_file()]
+    pattern = str(target.relative_to(target.anchor))
+    found = [file for file in Path(target.anchor).glob(pattern) if file.is_file()]
     if not found:
         raise CorpusError(f"{path}: the pattern matches no file")
     return found

@@ -22,6 +22,7 @@ class Wheel:
 
     @property
     def requirement(self) -> str:
+        """The package and version, as pip names them."""
         return f"{self.package}=={self.version}"
 
 
