@@ -102,7 +102,7 @@ def test_log_form_is_the_function_and_its_derivative(name: str, data: st.DataObj
     law = LAWS[name]
     moderate = {"Nc": (20, 40), "Dc": (20, 40), "Xc": (20, 40), "A": (0, 10), "B": (0, 10), "E": (0.1, 3)}
     theta = np.array(
-        [[data.draw(st.floats(*moderate.get(p.name, (0.05, 1.5)))) for p in law.parameters] for _ in range(3)]
+        [[data.draw(st.floats(*moderate.get(p.name, (0.1, 0.8)))) for p in law.parameters] for _ in range(3)]
     )
     logs = {v: np.linspace(5, 25, 7) for v in law.variables}
     value, jacobian = law.log_prediction(theta, logs)

@@ -60,7 +60,7 @@ class Law:
         chosen = {name: parameters[name] for name in self.parameter_names}
         return np.asarray(self.function(**variables, **chosen), dtype=np.float64)
 
-    def natural(self, theta: Array) -> dict[str, Array]:
+    def natural(self, theta: Any) -> dict[str, Any]:
         """Fitted scale [..., P] -> named parameters [...]."""
         with np.errstate(over="ignore"):
             return {
@@ -102,10 +102,9 @@ def complex_step(law: Law, theta: Array, logs: Mapping[str, Array]) -> tuple[Arr
     for j in range(theta.shape[1]):
         moved = theta.astype(np.complex128)
         moved[:, j] += _STEP * 1j
-        parameters = {
-            p.name: (np.exp(moved[:, i]) if p.log else moved[:, i])[:, None] for i, p in enumerate(law.parameters)
-        }
-        result = np.log(law.function(**variables, **parameters))
+        parameters = {name: values[:, None] for name, values in law.natural(moved).items()}
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            result = np.log(law.function(**variables, **parameters))
         columns.append(result.imag / _STEP)
         value = result.real
     return value, np.stack(columns, axis=-1)

@@ -1,0 +1,162 @@
+"""Uncertainty of a fitted law by refitting it to resampled runs; all resamples advance together.
+
+Runs are resampled whole, because the points of one run are not independent. Each refit starts at the estimate and at
+a few points scattered around it along its weakly determined directions. A refit that fails is counted, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from scaling_lab.science.descent import Problem, descend
+from scaling_lab.science.fitting import FitResult, noise_free_objective
+from scaling_lab.science.laws import Array
+
+_ITERATIONS = 200
+_TOLERANCE_FACTOR = 100  # a refit needs no more digits than the spread it contributes to
+_SCATTER = 3.0  # standard errors
+
+
+@dataclass(frozen=True)
+class BootstrapOptions:
+    """How to resample. `noise` is the standard deviation of log loss added to every resampled run (seed noise)."""
+
+    resamples: int = 500
+    level: float = 0.9
+    seed: int = 0
+    method: Literal["runs", "residuals"] = "runs"
+    noise: float = 0.0
+    starts: int = 4
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A central interval."""
+
+    level: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Refitted parameters and derived quantities, one entry per successful resample, and how many failed and why."""
+
+    values: dict[str, Array]
+    resamples: int
+    failed: dict[str, int]
+
+    @property
+    def count(self) -> int:
+        """Number of successful resamples."""
+        return len(next(iter(self.values.values()))) if self.values else 0
+
+    def interval(self, name: str, level: float) -> Interval | None:
+        """Percentile interval of a parameter or derived quantity; None without at least 20 draws."""
+        return percentile_interval(self.values[name], level) if self.count >= 20 else None
+
+
+def percentile_interval(values: Array, level: float) -> Interval:
+    """Central percentile interval of draws."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(level, float(low), float(high))
+
+
+def bootstrap_law(result: FitResult, options: BootstrapOptions) -> Draws:
+    """Refit `result.law` to resampled runs. Deterministic by `options.seed`."""
+    rng = np.random.default_rng(options.seed)
+    target, weights = _resample(result, options, rng)
+    problem = Problem(
+        result.law, {name: np.log(values) for name, values in result.variables.items()}, result.objective.threshold
+    )
+    starts = _starts(result, options.starts, rng)
+    count, tried = options.resamples, len(starts)
+    found = descend(
+        problem, np.tile(starts, (count, 1)), np.repeat(target, tried, 0), np.repeat(weights, tried, 0), _ITERATIONS
+    )
+    pick = np.arange(count) * tried + np.argmin(found.objective.reshape(count, tried), axis=1)
+    noise_free = noise_free_objective(len(result.loss), result.objective.threshold)
+    converged = found.converged(_TOLERANCE_FACTOR * result.objective.tolerance, noise_free)[pick]
+    theta = found.theta[pick]
+    reasons = {
+        "degenerate_resample": _degenerate(result, weights),
+        "not_converged": ~converged,
+        "on_bound": _on_bound(result, theta),
+    }
+    keep, failed = np.ones(count, dtype=bool), {}
+    for reason, rows in reasons.items():
+        failed[reason] = int((rows & keep).sum())
+        keep &= ~rows
+    parameters = result.law.natural(theta[keep])
+    return Draws(parameters | result.law.derive(parameters), count, failed)
+
+
+def _resample(result: FitResult, options: BootstrapOptions, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Log losses and weights [resamples, n]."""
+    n, shape = len(result.loss), (options.resamples, len(result.loss))
+    target: Array = np.tile(np.log(result.loss), (options.resamples, 1))
+    weights: Array = np.ones(shape)
+    if options.method == "runs":
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=options.resamples).astype(np.float64)
+    else:
+        inflated = result.residuals * np.sqrt(n / max(n - len(result.theta), 1))
+        target = np.log(result.predicted) + rng.choice(inflated, size=shape)
+    target = target + options.noise * rng.standard_normal(shape)
+    return target, weights
+
+
+def _starts(result: FitResult, count: int, rng: np.random.Generator) -> Array:
+    """The estimate and `count - 1` points around it, drawn from its asymptotic distribution, widened."""
+    values, vectors = np.linalg.eigh(result.covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    scattered = result.theta + _SCATTER * rng.standard_normal((count - 1, len(result.theta))) @ root.T
+    return np.asarray(np.clip(np.vstack([result.theta, scattered]), result.law.lower, result.law.upper))
+
+
+def _degenerate(result: FitResult, weights: Array) -> Any:
+    """Resamples in which some variable takes one value only or fewer points than parameters are left."""
+    drawn = weights > 0
+    rows = np.zeros(len(weights), dtype=bool)
+    for values in result.variables.values():
+        low = np.where(drawn, values, np.inf).min(axis=1)
+        rows |= low == np.where(drawn, values, -np.inf).max(axis=1)
+    points = np.unique(np.column_stack(list(result.variables.values())), axis=0, return_inverse=True)[1].ravel()
+    distinct = sum((drawn[:, points == p].any(axis=1)).astype(int) for p in range(points.max() + 1))
+    return rows | (distinct < len(result.theta))
+
+
+def _on_bound(result: FitResult, theta: Array) -> Any:
+    """Refits on a bound, where the law has lost a term; an offset of zero is a valid answer and is kept."""
+    hit = (theta <= result.law.lower) | (theta >= result.law.upper)
+    free = np.array([name != result.law.offset for name in result.law.parameter_names])
+    return (hit & free).any(axis=1)
+
+
+def supports_offset(result: FitResult, draws: Draws, level: float) -> bool:
+    """Whether the interval of the irreducible loss excludes zero (taken as 0.1 % of the least loss)."""
+    if result.law.offset is None:
+        return True
+    interval = draws.interval(result.law.offset, level)
+    return interval is not None and interval.low > 1e-3 * float(result.loss.min())
+
+
+def predictive_draws(
+    result: FitResult, draws: Draws, variables: Mapping[str, Array], seed: int, noise: float | None = None
+) -> Array:
+    """Draws [draws, n] of the loss that a new run would show: parameter draws and the noise of one run.
+
+    noise: standard deviation of log loss of a run; without it, the residuals of the fit, inflated for its parameters,
+    are resampled.
+    """
+    rng = np.random.default_rng(seed)
+    parameters = {name: draws.values[name][:, None] for name in result.law.parameter_names}
+    mean = result.law.predict(parameters, {name: np.asarray(v)[None, :] for name, v in variables.items()})
+    n = len(result.residuals)
+    inflated = result.residuals * np.sqrt(n / max(n - len(result.theta), 1))
+    errors = rng.choice(inflated, size=mean.shape) if noise is None else noise * rng.standard_normal(mean.shape)
+    return np.asarray(mean * np.exp(errors))

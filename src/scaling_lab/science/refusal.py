@@ -1,0 +1,25 @@
+"""Why a fit is refused: a code that programs can branch on and a sentence for people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RefusalCode(StrEnum):
+    """The reasons for which no number is returned."""
+
+    TOO_FEW_POINTS = "too_few_points"
+    SINGLE_VALUE = "single_value"
+    NOT_IDENTIFIED = "not_identified"
+    EDGE_OPTIMUM = "edge_optimum"
+    INVERTED_PARABOLA = "inverted_parabola"
+    NOT_CONVERGED = "not_converged"
+
+
+class FitRefused(Exception):
+    """A fit that would return a number nobody should use."""
+
+    def __init__(self, code: RefusalCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

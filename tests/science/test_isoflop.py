@@ -1,0 +1,142 @@
+"""Approach 2: the published grid biases, refusals, and intervals that cover."""
+
+import numpy as np
+import pytest
+
+from scaling_lab.science.bootstrap import BootstrapOptions
+from scaling_lab.science.isoflop import Profile, TokenCost, bootstrap_isoflop, fit_isoflop, fit_profile
+from scaling_lab.science.laws import Array, hoffmann
+from scaling_lab.science.optimum import closed_form_optimum
+from scaling_lab.science.refusal import FitRefused, RefusalCode
+
+PRINTED = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+EPOCH = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
+BUDGETS = np.array([6e18, 1e19, 3e19, 6e19, 1e20, 3e20, 6e20, 1e21, 3e21])
+SIX_N = TokenCost(np.array([1e3, 1e12]), np.array([6e3, 6e12]))
+
+
+def profiles(law: dict[str, float], factor: float) -> list[Profile]:
+    fitted = []
+    for flops in BUDGETS:
+        best = float(closed_form_optimum(law, flops).params)
+        sizes = np.geomspace(best / factor, best * factor, 15)
+        fitted.append(fit_profile(flops, sizes, hoffmann(sizes, flops / (6 * sizes), **law), SIX_N))
+    return fitted
+
+
+@pytest.mark.parametrize(
+    ("law", "factor", "ratio"),
+    [(PRINTED, 2, 1.00328), (PRINTED, 4, 1.01318), (PRINTED, 16, 1.05374), (EPOCH, 4, 0.99608), (EPOCH, 16, 0.98440)],
+)
+def test_bias_of_a_centred_grid(law: dict[str, float], factor: float, ratio: float) -> None:
+    """papers.md F11: the level is biased by a known factor, the exponent is not."""
+    fit = fit_isoflop(profiles(law, factor))
+    truth = closed_form_optimum(law, BUDGETS).params
+    found = np.array([p.vertex.params for p in fit.profiles if p.vertex])
+    assert np.mean(found / truth) == pytest.approx(ratio, abs=2e-5)
+    assert fit.a == pytest.approx(law["beta"] / (law["alpha"] + law["beta"]), abs=1e-6)
+    assert fit.a + fit.b == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(("law", "exponent"), [(PRINTED, 0.42593), (EPOCH, 0.47121)])
+def test_a_grid_shared_by_all_budgets_biases_the_exponent(law: dict[str, float], exponent: float) -> None:
+    sizes = np.geomspace(5e7, 5e9, 15)
+    fits = [fit_profile(c, sizes, hoffmann(sizes, c / (6 * sizes), **law), SIX_N) for c in BUDGETS]
+    assert fit_isoflop(fits).a == pytest.approx(exponent, abs=1e-5)
+
+
+def test_vertex_of_an_exact_parabola() -> None:
+    sizes = np.geomspace(1e5, 1e7, 5)
+    profile = fit_profile(1e15, sizes, 3 + 0.05 * np.log(sizes / 8e5) ** 2, SIX_N)
+    assert profile.vertex is not None and profile.tokens is not None
+    assert profile.vertex.params == pytest.approx(8e5)
+    assert profile.vertex.loss == pytest.approx(3)
+    assert profile.vertex.curvature == pytest.approx(0.1)
+    assert profile.tokens == pytest.approx(1e15 / (6 * 8e5))
+    assert profile.predict(np.array([8e5])) == pytest.approx(3)
+
+
+def test_token_cost_interpolates_and_extends() -> None:
+    cost = TokenCost(np.array([1e4, 1e3, 1e5, 1e4]), np.array([9e4, 2e4, 6e5, 9e4]))
+    assert cost(np.array([1e3, 1e4, 1e5])) == pytest.approx([2e4, 9e4, 6e5])
+    assert cost(np.sqrt(1e4 * 1e5)) == pytest.approx(np.sqrt(9e4 * 6e5))
+    assert cost(1e6) == pytest.approx(4e6)
+
+
+def curve(kind: str) -> Profile:
+    sizes = np.geomspace(1e5, 1e7, 4 if kind == "four" else 6)
+    x = np.log(sizes / 1e6)
+    losses: dict[str, Array] = {
+        "inverted": 3 - 0.05 * x**2,
+        "edge": 3 + 0.01 * (x - 5) ** 2,
+        "one side": 3 + 0.05 * (x - 2) ** 2,
+        "four": 3 + 0.05 * x**2,
+        "lopsided": 3 + 0.05 * x**2 + 0.008 * x**3,
+    }
+    return fit_profile(1e15, sizes, losses[kind], SIX_N)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("inverted", RefusalCode.INVERTED_PARABOLA), ("edge", RefusalCode.EDGE_OPTIMUM)]
+)
+def test_refused_vertices(kind: str, code: RefusalCode) -> None:
+    profile = curve(kind)
+    assert profile.vertex is None and profile.tokens is None
+    assert profile.refusal is not None and profile.refusal.code is code
+    with pytest.raises(FitRefused) as caught:
+        fit_isoflop([profile] * 3)
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("kind", "warning"), [("one side", "fewer than two sizes"), ("four", "4 sizes"), ("lopsided", "a cubic moves")]
+)
+def test_warned_vertices(kind: str, warning: str) -> None:
+    profile = curve(kind)
+    assert profile.vertex is not None
+    assert any(warning in note for note in profile.warnings)
+
+
+def test_three_sizes_and_two_budgets_are_too_few() -> None:
+    sizes = np.array([1e5, 1e6, 1e7])
+    profile = fit_profile(1e15, sizes, np.array([3.2, 3.0, 3.3]), SIX_N)
+    assert profile.refusal is not None and profile.refusal.code is RefusalCode.TOO_FEW_POINTS
+    with pytest.raises(FitRefused) as caught:
+        fit_isoflop([curve("four"), curve("four"), profile])
+    assert caught.value.code is RefusalCode.TOO_FEW_POINTS
+
+
+def small_study(rng: np.random.Generator, noise: float) -> list[Profile]:
+    """Four budgets of five sizes, as small as a study gets; centred, so that the truth is the parabola's."""
+    law = {"E": 1.2, "A": 12.0, "B": 60.0, "alpha": 0.25, "beta": 0.28}
+    fitted = []
+    for flops in np.geomspace(1e10, 1e12, 4):
+        best = float(closed_form_optimum(law, flops).params)
+        sizes = best * np.geomspace(1 / 6, 6, 5)
+        loss = hoffmann(sizes, flops / (6 * sizes), **law) * np.exp(noise * rng.standard_normal(5))
+        fitted.append(fit_profile(flops, sizes, loss, SIX_N))
+    return fitted
+
+
+def test_intervals_of_a_small_study_cover() -> None:
+    rng, covered, used = np.random.default_rng(0), 0, 0
+    for seed in range(120):
+        try:
+            fit = fit_isoflop(small_study(rng, 0.004))
+        except FitRefused:
+            continue
+        interval = bootstrap_isoflop(fit, SIX_N, BootstrapOptions(200, seed=seed)).interval("a", 0.9)
+        assert interval is not None
+        used += 1
+        covered += interval.low <= 0.28 / 0.53 <= interval.high
+    assert used > 115
+    assert 0.82 <= covered / used <= 0.97
+
+
+def test_draws_repeat_and_report_failures() -> None:
+    fit = fit_isoflop(small_study(np.random.default_rng(1), 0.004))
+    first, second = (bootstrap_isoflop(fit, SIX_N, BootstrapOptions(100, seed=5)) for _ in range(2))
+    assert np.array_equal(first.values["a"], second.values["a"])
+    assert first.count + sum(first.failed.values()) == first.resamples == 100
+    noisy = bootstrap_isoflop(fit, SIX_N, BootstrapOptions(100, seed=5, noise=0.5))
+    assert noisy.count < 100 and noisy.failed["fewer_than_two_vertices"] == 100 - noisy.count
