@@ -1,0 +1,1 @@
+"""Scaling Lab: a laboratory for the scaling laws of language models."""

@@ -10,7 +10,7 @@ from scaling_lab.corpus.documents import Document, write_documents
 from scaling_lab.corpus.tokenizers import train_tokenizer
 from scaling_lab.errors import CorpusError
 
-FULL = Path("/dev/full")                 # every write to this device fails with "no space left"
+FULL = Path("/dev/full")  # every write to this device fails with "no space left"
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 
 

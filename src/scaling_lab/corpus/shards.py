@@ -18,7 +18,7 @@ from scaling_lab.files import sha256_of
 
 LARGEST_UINT16_VOCAB = 65536
 SHARD_NAME = re.compile(r".+-\d{5}\.(?:bin|idx)")
-BATCH_TEXTS = 256                        # texts encoded at once: about 4 MB
+BATCH_TEXTS = 256  # texts encoded at once: about 4 MB
 
 
 def tokenize(

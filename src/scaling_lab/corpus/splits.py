@@ -21,7 +21,7 @@ from scaling_lab.files import sha256_of
 
 SPLITS = ("train", "validation", "test", "unseen")
 PARAGRAPH = "\n\n"
-LONGEST_SALT = 64                        # bytes: the longest key of BLAKE2b
+LONGEST_SALT = 64  # bytes: the longest key of BLAKE2b
 SCHEMA = pa.schema(
     [
         pa.field("split", pa.string(), nullable=False),

@@ -11,7 +11,7 @@ from scaling_lab.corpus.atomic import read_json, write_json
 from scaling_lab.errors import CorpusError
 from scaling_lab.files import sha256_of
 
-HASH_TOKENS = 2**22                      # tokens hashed at once
+HASH_TOKENS = 2**22  # tokens hashed at once
 
 
 class TokenStore:

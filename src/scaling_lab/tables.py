@@ -1,0 +1,131 @@
+"""The tidy Parquet tables of a study: one row per run, one row per recorded step. Units are in the field metadata."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scaling_lab.errors import TableError
+from scaling_lab.files import atomic_path
+from scaling_lab.science.accounting import FLOPS_CONVENTIONS
+from scaling_lab.spec import RunSpec
+
+UNITS = {
+    "tokens": "tokens",
+    "unique_tokens": "tokens",
+    "batch_tokens": "tokens",
+    "context": "tokens",
+    "params": "parameters",
+    "flops_per_token": "FLOP per token, forward and backward",
+    "flops": "FLOP, forward and backward",
+    "loss": "nats per token",
+    "bits_per_byte": "bits per byte of text",
+    "wall_s": "seconds",
+    "tokens_per_s": "tokens per second",
+    "learning_rate": "1",
+    "progress": "share of the run's tokens",
+}
+
+
+def collect(study: Path, runs_folder: Path, runs_table: Path, curves_table: Path) -> None:
+    """Write `runs.parquet` and `curves.parquet` of the runs named in `study` (study.json).
+
+    Raises:
+        TableError: a run's folder lacks a file, or its summary is of another run.
+    """
+    runs = json.loads(study.read_text(encoding="utf-8"))["runs"]
+    rows = [run_row(runs_folder / run) for run in runs]
+    _write(pa.Table.from_pylist(rows), runs_table)
+    curves = [pq.read_table(runs_folder / run / "metrics.parquet") for run in runs]
+    _write(pa.concat_tables(curves, promote_options="permissive"), curves_table)
+
+
+def run_row(folder: Path) -> dict[str, Any]:
+    """The row of runs.parquet of one run folder: its spec, its counts by every convention, its losses."""
+    try:
+        spec = RunSpec.from_json((folder / "spec.json").read_text(encoding="utf-8"))
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TableError(f"{error.filename}: missing; the run is not finished") from None
+    if summary["run"] != spec.run_id:
+        raise TableError(f"{folder}/summary.json: is of run {summary['run']}, not {spec.run_id}")
+    return _identity(spec, summary) | _counts(spec) | _losses(summary) | _speed(summary)
+
+
+def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
+    a = spec.architecture
+    return {
+        "run": spec.run_id,
+        "status": summary["status"],
+        "seed": spec.seed,
+        "corpus": spec.dataset.split("-")[0],
+        "tokens_id": spec.dataset,
+        **{name: getattr(a, name) for name in ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")},
+        "dropout": a.dropout,
+        "tokens": spec.tokens,
+        "unique_tokens": spec.tokens,
+        "steps": spec.steps,
+        "batch_tokens": spec.batch_tokens,
+        "learning_rate": spec.optimizer.learning_rate,
+        "schedule": spec.schedule.name,
+    }
+
+
+def _counts(spec: RunSpec) -> dict[str, Any]:
+    shape = spec.architecture.shape
+    per_token = {name: shape.flops_per_token(name) for name, _ in FLOPS_CONVENTIONS}
+    return {
+        "params_non_embedding": shape.params_non_embedding,
+        "params_with_head": shape.params_with_head,
+        "params_total": shape.params_total,
+        **{f"flops_per_token_{name}": float(value) for name, value in per_token.items()},
+        **{f"flops_{name}": float(value) * spec.tokens for name, value in per_token.items()},
+    }
+
+
+def _losses(summary: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"train_loss_nats": summary["train_loss_nats"]}
+    for name, result in summary["evaluations"].items():
+        row[loss_column(name)] = result["loss_nats"]
+        row[f"bits_per_byte_{name}"] = result["bits_per_byte"]
+    row["test_loss_by_position_nats"] = summary["evaluations"]["test"]["loss_by_position_nats"]
+    return row
+
+
+def loss_column(evaluation_set: str) -> str:
+    """Column of runs.parquet with the loss on an evaluation set."""
+    return f"{evaluation_set}_loss_nats" if evaluation_set in ("validation", "test") else f"loss_{evaluation_set}_nats"
+
+
+def _speed(summary: dict[str, Any]) -> dict[str, Any]:
+    return {name: summary[name] for name in ("wall_s", "tokens_per_s", "device", "threads")}
+
+
+def unit_of(column: str) -> str:
+    """The unit of a column, or an empty string for names and counts."""
+    matches = [unit for key, unit in UNITS.items() if key in column]
+    return matches[-1] if matches else ""
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    fields = [field.with_metadata({"unit": unit_of(field.name)}) for field in table.schema]
+    with atomic_path(path) as partial:
+        pq.write_table(table.cast(pa.schema(fields)), partial)
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Rows of a table as dictionaries.
+
+    Raises:
+        TableError: the file or a column is missing.
+    """
+    if not path.exists():
+        raise TableError(f"{path}: no such table")
+    missing = set(columns or ()) - set(pq.read_schema(path).names)
+    if missing:
+        raise TableError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
+    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns).to_pylist()
+    return rows

@@ -1,0 +1,66 @@
+"""The history of a run: what is recorded at every optimizer step, and the rows that go to metrics.parquet."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scaling_lab.spec import RunSpec
+from scaling_lab.training.schedule import learning_rate
+
+# Rows of a learning curve, geometrically spaced: enough for a smooth line over any number of decades.
+CURVE_ROWS = 200
+# The smoothed training loss is the mean over this share of the run so far (Porian et al. 2024 use the same 5 %).
+SMOOTHING_SHARE = 0.05
+
+
+@dataclass
+class History:
+    """Loss and gradient norm of each step, validation losses by step, and the clock at some steps."""
+
+    losses: list[float] = field(default_factory=list)
+    gradient_norms: list[float] = field(default_factory=list)
+    validation: dict[int, float] = field(default_factory=dict)
+    clock: dict[int, float] = field(default_factory=lambda: {0: 0.0})
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, over all interrupted attempts."""
+        return max(self.clock.values())
+
+    def smoothed(self, step: int) -> float:
+        """Mean training loss over the last 5 % of the first `step` steps."""
+        window = max(1, round(step * SMOOTHING_SHARE))
+        return float(np.mean(self.losses[step - window : step]))
+
+
+def evaluation_steps(steps: int, points: int) -> NDArray[np.int64]:
+    """Steps of the validation evaluations: steps / 2^k, the last at the end."""
+    return np.unique(np.maximum(1, steps // 2 ** np.arange(points)))
+
+
+def curve_table(spec: RunSpec, history: History) -> pa.Table:
+    """One row per recorded step: the columns of `tables.CURVES`."""
+    marks = np.geomspace(1, spec.steps, CURVE_ROWS).round().astype(np.int64)
+    steps = np.union1d(marks, np.array(sorted(history.validation), dtype=np.int64))
+    clock = np.interp(steps, list(history.clock), list(history.clock.values()))
+    rows = [_row(spec, history, int(step), float(wall)) for step, wall in zip(steps, clock, strict=True)]
+    return pa.Table.from_pylist(rows)
+
+
+def _row(spec: RunSpec, history: History, step: int, wall_s: float) -> dict[str, Any]:
+    tokens = step * spec.batch_tokens
+    return {
+        "run": spec.run_id,
+        "step": step,
+        "tokens": tokens,
+        "progress": tokens / spec.tokens,
+        "learning_rate": learning_rate(spec, tokens - spec.batch_tokens),
+        "train_loss_nats": history.losses[step - 1],
+        "train_loss_smoothed_nats": history.smoothed(step),
+        "validation_loss_nats": history.validation.get(step),
+        "gradient_norm": history.gradient_norms[step - 1],
+        "wall_s": wall_s,
+    }

@@ -1,0 +1,94 @@
+"""Token windows for training and evaluation: the data order is a pure function of (seed, step)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from scaling_lab.corpus.store import TokenStore
+from scaling_lab.errors import TrainingError
+from scaling_lab.spec import RunSpec
+
+
+class TrainingStream:
+    """The first `tokens` tokens of the train split as windows of context + 1 tokens, each once, in a seeded order.
+
+    The target of the very last position wraps to the first token, so that D tokens are exactly D / context windows.
+    """
+
+    def __init__(self, store: TokenStore, spec: RunSpec) -> None:
+        self.context = spec.architecture.context
+        self.sequences = spec.batch_tokens // self.context
+        tokens = store.read("train", 0, spec.tokens)
+        self.tokens = np.concatenate([tokens, tokens[:1]])
+        self.order = np.random.default_rng(spec.seed).permutation(spec.tokens // self.context)
+
+    def batches(self, start: int, stop: int) -> Tensor:
+        """Steps start..stop as int64 of shape (steps, sequences, context + 1)."""
+        windows = self.order[start * self.sequences : stop * self.sequences]
+        index = windows[:, None] * self.context + np.arange(self.context + 1)
+        chunk = torch.from_numpy(self.tokens[index].astype(np.int64))
+        return chunk.view(stop - start, self.sequences, self.context + 1)
+
+
+def chunk_bounds(start: int, steps: int, size: int, marks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """(first, last) steps of chunks of at most `size` steps from `start` to `steps` that never straddle a mark."""
+    stops = np.union1d(np.arange(size, steps + size, size), marks)
+    for stop in stops[stops > start]:
+        yield start, min(int(stop), steps)
+        start = min(int(stop), steps)
+        if start == steps:
+            return
+
+
+class _Chunks(IterableDataset[Tensor]):
+    def __init__(self, stream: TrainingStream, bounds: list[tuple[int, int]]) -> None:
+        self.stream, self.bounds = stream, bounds
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self.stream.batches(start, stop) for start, stop in self.bounds)
+
+
+class TokenDataModule(pl.LightningDataModule):
+    """Serves chunks of optimizer steps, and goes on where the checkpoint it was restored from stopped.
+
+    A chunk holds the batches of up to `chunk_steps` steps: one call into Lightning for many optimizer steps takes its
+    price per step, half of the time of the smallest models, to nothing (shared/performance.md).
+    """
+
+    def __init__(self, store: TokenStore, spec: RunSpec, chunk_steps: int, marks: NDArray[np.int64]) -> None:
+        super().__init__()
+        self.stream = TrainingStream(store, spec)
+        self.steps, self.chunk_steps, self.marks = spec.steps, chunk_steps, marks
+        self.start_step = 0
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        bounds = list(chunk_bounds(self.start_step, self.steps, self.chunk_steps, self.marks))
+        return DataLoader(_Chunks(self.stream, bounds), batch_size=None)
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.trainer is not None
+        return {"start_step": self.trainer.global_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.start_step = state_dict["start_step"]
+
+
+def evaluation_windows(store: TokenStore, name: str, spec: RunSpec) -> Tensor:
+    """`evaluation.tokens` tokens of a set, or all it has, as int64 windows of shape (windows, context + 1).
+
+    The windows lie evenly over the whole set, so that a few of its documents do not stand for all of them.
+    """
+    context = spec.architecture.context
+    whole = (store.tokens(name) - 1) // context
+    windows = min(spec.evaluation.tokens // context, whole)
+    if windows < 1:
+        raise TrainingError(f"evaluation set {name!r} has {store.tokens(name)} tokens; one context takes {context + 1}")
+    starts = np.arange(windows) * whole // windows * context
+    tokens = store.read(name, 0, store.tokens(name))
+    return torch.from_numpy(tokens[starts[:, None] + np.arange(context + 1)].astype(np.int64))

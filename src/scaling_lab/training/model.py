@@ -1,0 +1,97 @@
+"""Decoder-only pre-norm Transformer with learned positions and a tied head: the architecture of GPT-2.
+
+Shape suffixes: B sequences, T positions, D width, H heads, K head dimension, V vocabulary.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scaling_lab.spec import ArchitectureSpec
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention."""
+
+    def __init__(self, arch: ArchitectureSpec) -> None:
+        super().__init__()
+        self.n_head = arch.n_head
+        self.dropout = arch.dropout
+        self.qkv = nn.Linear(arch.d_model, 3 * arch.d_model)
+        self.project = nn.Linear(arch.d_model, arch.d_model)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        batch, positions, width = x_BTD.shape
+        qkv = self.qkv(x_BTD).view(batch, positions, 3, self.n_head, width // self.n_head)
+        q_BHTK, k_BHTK, v_BHTK = qkv.permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, dropout_p=dropout, is_causal=True)
+        out: Tensor = self.project(mixed.transpose(1, 2).reshape(batch, positions, width))
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two matrices with GELU between them."""
+
+    def __init__(self, arch: ArchitectureSpec) -> None:
+        super().__init__()
+        self.expand = nn.Linear(arch.d_model, arch.d_ff)
+        self.project = nn.Linear(arch.d_ff, arch.d_model)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        out: Tensor = self.project(functional.gelu(self.expand(x_BTD)))
+        return out
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+
+    def __init__(self, arch: ArchitectureSpec) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(arch.d_model)
+        self.attention = Attention(arch)
+        self.feed_forward_norm = nn.LayerNorm(arch.d_model)
+        self.feed_forward = FeedForward(arch)
+        self.dropout = nn.Dropout(arch.dropout)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        x_BTD = x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD)))
+        return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))
+
+
+class Transformer(nn.Module):
+    """Tokens (B, T) to logits (B, T, V)."""
+
+    def __init__(self, arch: ArchitectureSpec) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(arch.vocab_size, arch.d_model)
+        self.position_embedding = nn.Embedding(arch.context, arch.d_model)
+        self.dropout = nn.Dropout(arch.dropout)
+        self.blocks = nn.ModuleList(Block(arch) for _ in range(arch.n_layer))
+        self.final_norm = nn.LayerNorm(arch.d_model)
+        self._initialize(arch.n_layer)
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        positions_T = torch.arange(tokens_BT.shape[1], device=tokens_BT.device)
+        x_BTD = self.dropout(self.token_embedding(tokens_BT) + self.position_embedding(positions_T))
+        for block in self.blocks:
+            x_BTD = block(x_BTD)
+        logits_BTV: Tensor = functional.linear(self.final_norm(x_BTD), self.token_embedding.weight)
+        return logits_BTV
+
+    def _initialize(self, n_layer: int) -> None:
+        """Variance 1 / fan-in, so that all widths start alike; branch outputs shrink by sqrt(2 n_layer) (GPT-2)."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.dim() == 2:
+                depth_scale = 1 / math.sqrt(2 * n_layer) if name.endswith("project.weight") else 1.0
+                nn.init.normal_(parameter, std=depth_scale / math.sqrt(parameter.shape[1]))
+
+
+def token_losses(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
+    """Cross entropy of each token in nats, shape (B, T), computed in float32 whatever the precision of the logits."""
+    flat = functional.cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten(), reduction="none")
+    return flat.view(targets_BT.shape)

@@ -1,0 +1,64 @@
+"""The LightningModule: loss, optimizer and schedule of one run."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from scaling_lab.errors import TrainingError
+from scaling_lab.spec import RunSpec
+from scaling_lab.training.model import Transformer, token_losses
+from scaling_lab.training.schedule import learning_rate
+
+
+class LanguageModel(pl.LightningModule):
+    """Next-token training of a `RunSpec`. One training_step runs the optimizer steps of a whole chunk.
+
+    After a chunk, `losses` and `gradient_norms` hold its values, one per optimizer step, in nats per token.
+    """
+
+    losses: Tensor
+    gradient_norms: Tensor
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.model = Transformer(spec.architecture)
+        self.automatic_optimization = False
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        o = self.spec.optimizer
+        matrices = [p for p in self.parameters() if p.dim() >= 2]
+        vectors = [p for p in self.parameters() if p.dim() < 2]
+        groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=o.learning_rate, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
+
+    def training_step(self, chunk_SBT: Tensor, batch_idx: int) -> None:
+        first = self.global_step
+        results = [self._optimizer_step(windows_BT, first + i) for i, windows_BT in enumerate(chunk_SBT)]
+        losses, norms = zip(*results, strict=True)
+        self.losses, self.gradient_norms = torch.stack(losses), torch.stack(norms)
+        self._refuse_non_finite(first)
+
+    def _optimizer_step(self, windows_BT: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        optimizer: Any = self.optimizers()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(self.spec, step * self.spec.batch_tokens)
+        loss = token_losses(self.model(windows_BT[:, :-1]), windows_BT[:, 1:]).mean()
+        self.manual_backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.optimizer.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.detach(), norm.detach()
+
+    def _refuse_non_finite(self, first: int) -> None:
+        bad = (~torch.isfinite(self.losses)).nonzero()
+        if len(bad):
+            index = int(bad[0])
+            step = first + index + 1
+            raise TrainingError(
+                f"run {self.spec.run_id}: the training loss is {self.losses[index].item()} at step {step}"
+                f" ({step * self.spec.batch_tokens} tokens), peak learning rate {self.spec.optimizer.learning_rate:g}:"
+                " lower the rate or raise the warmup"
+            )

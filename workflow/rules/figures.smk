@@ -1,0 +1,31 @@
+"""Figures: each as svg and png, with the data that it shows beside it."""
+
+
+rule figure:
+    """Draw one figure of a study from its tables and fits."""
+    input:
+        study=rules.specify_study.output.study,
+        runs=rules.collect.output.runs,
+        curves=rules.collect.output.curves,
+        fits=lambda wildcards: expand(
+            rules.fit.output.fit, study=wildcards.study, fit=study_of(wildcards).fits
+        ),
+        backtest=rules.backtest.output.backtest,
+        plan=rules.plan.output.plan,
+        code=lambda wildcards: code(
+            "figures/style.py", f"figures/{wildcards.figure}.py"
+        ),
+    output:
+        svg="results/figures/{study}/{figure}.svg",
+        png="results/figures/{study}/{figure}.png",
+        data="results/figures/{study}/{figure}.csv",
+    log:
+        "results/logs/figure/{study}/{figure}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    shell:
+        "scaling-lab figure {wildcards.figure} --study {input.study} --results results --output {output.svg}"
+        " > {log} 2>&1"

@@ -1,0 +1,69 @@
+"""Fits: each law of a study with its intervals, the backtest, and the plan for larger budgets."""
+
+FIT_CODE = ["science/*.py", "fits/*.py"]
+
+
+rule fit:
+    """Fit one law. A law that the data cannot identify is written as refused, with its reason."""
+    input:
+        study=rules.specify_study.output.study,
+        runs=rules.collect.output.runs,
+        curves=rules.collect.output.curves,
+        code=code(*FIT_CODE),
+    output:
+        fit="results/fits/{study}/{fit}.json",
+        draws="results/fits/{study}/{fit}.draws.parquet",
+        points="results/fits/{study}/{fit}.points.parquet",
+    log:
+        "results/logs/fit/{study}/{fit}.log",
+    benchmark:
+        "results/benchmarks/fit/{study}/{fit}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    shell:
+        "scaling-lab fit-study {wildcards.fit} --study {input.study} --runs {input.runs} --curves {input.curves}"
+        " --output {output.fit} > {log} 2>&1"
+
+
+rule backtest:
+    """Fit without the most expensive runs and predict them."""
+    input:
+        study=rules.specify_study.output.study,
+        runs=rules.collect.output.runs,
+        code=code(*FIT_CODE),
+    output:
+        backtest="results/plans/{study}/backtest.json",
+    log:
+        "results/logs/backtest/{study}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    shell:
+        "scaling-lab backtest {input.runs} --study {input.study} --output {output.backtest} > {log} 2>&1"
+
+
+rule plan:
+    """The compute-optimal model for each budget of the study, with intervals and warnings."""
+    input:
+        study=rules.specify_study.output.study,
+        runs=rules.collect.output.runs,
+        fits=lambda wildcards: expand(
+            rules.fit.output.fit, study=wildcards.study, fit=study_of(wildcards).fits
+        ),
+        code=code(*FIT_CODE),
+    output:
+        plan="results/plans/{study}/plan.json",
+    log:
+        "results/logs/plan/{study}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    shell:
+        "scaling-lab plan-study {input.runs} --study {input.study} --output {output.plan} > {log} 2>&1"

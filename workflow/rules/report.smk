@@ -1,0 +1,27 @@
+"""The report: one self-contained page that answers the question first."""
+
+
+rule report:
+    """Render results/report.html from fits, plans, figures and manifests."""
+    input:
+        tables=expand(rules.collect.output.runs, study=CONFIG.studies),
+        fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
+        plans=study_files(
+            "results/plans/{study}/{name}.json", lambda s: ["plan", "backtest"]
+        ),
+        figures=study_files("results/figures/{study}/{name}.svg", lambda s: s.figures),
+        corpus=rules.split_corpus.output.manifest,
+        tokens=rules.tokenize.output.manifest,
+        code=code("report/*.py", "report/*.j2", "report/*.css"),
+    output:
+        report="results/report.html",
+    log:
+        "results/logs/report.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        studies=[f"--study {study}" for study in CONFIG.studies],
+    shell:
+        "scaling-lab report {params.studies} --corpus {input.corpus} --tokens {input.tokens} --results results"
+        " --output {output.report} > {log} 2>&1"
