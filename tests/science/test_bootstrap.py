@@ -8,7 +8,7 @@ from scaling_lab.science.envelope import bootstrap_envelope, fit_envelope, lower
 from scaling_lab.science.fitting import FitResult, Objective, fit_law
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.projection import projected_starts
-from scaling_lab.science.refusal import FitRefused, RefusalCode
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 PLANTED = {"E": 1.2, "A": 12.0, "B": 60.0, "alpha": 0.25, "beta": 0.28}
 
@@ -50,7 +50,8 @@ def test_draws_repeat_by_seed_and_contain_the_estimate() -> None:
     assert all(np.array_equal(first.values[name], second.values[name]) for name in first.values)
     assert not np.array_equal(first.values["a"], other.values["a"])
     interval = first.interval("a", 0.9)
-    assert interval is not None and interval.low <= result.derived["a"] <= interval.high
+    assert interval is not None
+    assert interval.low <= result.derived["a"] <= interval.high
     assert set(first.values) == {"E", "A", "B", "alpha", "beta", "a", "b", "G", "loss_exponent"}
 
 
@@ -77,8 +78,7 @@ def offset_is_supported(x: Array, offset: float, noise: float, seed: int) -> boo
     loss = law.predict({"E": offset, "Xc": 1e5, "alpha": 0.3}, {"X": x}) * np.exp(noise * rng.standard_normal(len(x)))
     try:
         result = fit_law(law, {"X": x}, loss)
-    except FitRefused as refusal:
-        assert refusal.code is RefusalCode.NOT_IDENTIFIED
+    except FitRefusedError:  # the best offset is zero itself
         return False
     return supports_offset(result, bootstrap_law(result, BootstrapOptions(200)), 0.9)
 
@@ -108,10 +108,12 @@ def test_envelope_laws_are_recovered() -> None:
     draws = bootstrap_envelope(envelope, flops, loss, params, BootstrapOptions(100))
     assert draws.count + sum(draws.failed.values()) == 100
     interval = draws.interval("alpha", 0.9)
-    assert interval is not None and interval.low <= 0.05 + 1e-6 and interval.high >= 0.05 - 1e-6
+    assert interval is not None
+    assert interval.low <= 0.05 + 1e-6
+    assert interval.high >= 0.05 - 1e-6
 
 
 def test_an_envelope_of_three_runs_is_refused() -> None:
-    with pytest.raises(FitRefused) as caught:
+    with pytest.raises(FitRefusedError) as caught:
         fit_envelope(np.array([1.0, 2, 3]), np.array([3.0, 2, 1]), np.ones(3), Objective())
     assert caught.value.code is RefusalCode.TOO_FEW_POINTS

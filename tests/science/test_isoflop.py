@@ -7,7 +7,7 @@ from scaling_lab.science.bootstrap import BootstrapOptions
 from scaling_lab.science.isoflop import Profile, TokenCost, bootstrap_isoflop, fit_isoflop, fit_profile
 from scaling_lab.science.laws import Array, hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
-from scaling_lab.science.refusal import FitRefused, RefusalCode
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 PRINTED = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 EPOCH = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
@@ -48,7 +48,8 @@ def test_a_grid_shared_by_all_budgets_biases_the_exponent(law: dict[str, float],
 def test_vertex_of_an_exact_parabola() -> None:
     sizes = np.geomspace(1e5, 1e7, 5)
     profile = fit_profile(1e15, sizes, 3 + 0.05 * np.log(sizes / 8e5) ** 2, SIX_N)
-    assert profile.vertex is not None and profile.tokens is not None
+    assert profile.vertex is not None
+    assert profile.tokens is not None
     assert profile.vertex.params == pytest.approx(8e5)
     assert profile.vertex.loss == pytest.approx(3)
     assert profile.vertex.curvature == pytest.approx(0.1)
@@ -81,9 +82,11 @@ def curve(kind: str) -> Profile:
 )
 def test_refused_vertices(kind: str, code: RefusalCode) -> None:
     profile = curve(kind)
-    assert profile.vertex is None and profile.tokens is None
-    assert profile.refusal is not None and profile.refusal.code is code
-    with pytest.raises(FitRefused) as caught:
+    assert profile.vertex is None
+    assert profile.tokens is None
+    assert profile.refusal is not None
+    assert profile.refusal.code is code
+    with pytest.raises(FitRefusedError) as caught:
         fit_isoflop([profile] * 3)
     assert caught.value.code is code
 
@@ -100,8 +103,9 @@ def test_warned_vertices(kind: str, warning: str) -> None:
 def test_three_sizes_and_two_budgets_are_too_few() -> None:
     sizes = np.array([1e5, 1e6, 1e7])
     profile = fit_profile(1e15, sizes, np.array([3.2, 3.0, 3.3]), SIX_N)
-    assert profile.refusal is not None and profile.refusal.code is RefusalCode.TOO_FEW_POINTS
-    with pytest.raises(FitRefused) as caught:
+    assert profile.refusal is not None
+    assert profile.refusal.code is RefusalCode.TOO_FEW_POINTS
+    with pytest.raises(FitRefusedError) as caught:
         fit_isoflop([curve("four"), curve("four"), profile])
     assert caught.value.code is RefusalCode.TOO_FEW_POINTS
 
@@ -123,7 +127,7 @@ def test_intervals_of_a_small_study_cover() -> None:
     for seed in range(120):
         try:
             fit = fit_isoflop(small_study(rng, 0.004))
-        except FitRefused:
+        except FitRefusedError:
             continue
         interval = bootstrap_isoflop(fit, SIX_N, BootstrapOptions(200, seed=seed)).interval("a", 0.9)
         assert interval is not None
@@ -139,4 +143,5 @@ def test_draws_repeat_and_report_failures() -> None:
     assert np.array_equal(first.values["a"], second.values["a"])
     assert first.count + sum(first.failed.values()) == first.resamples == 100
     noisy = bootstrap_isoflop(fit, SIX_N, BootstrapOptions(100, seed=5, noise=0.5))
-    assert noisy.count < 100 and noisy.failed["fewer_than_two_vertices"] == 100 - noisy.count
+    assert noisy.count < 100
+    assert noisy.failed["fewer_than_two_vertices"] == 100 - noisy.count

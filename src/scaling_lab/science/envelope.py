@@ -12,7 +12,7 @@ from scaling_lab.science.descent import Problem, descend
 from scaling_lab.science.fitting import FitResult, Objective, fit_law, noise_free_objective
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.power_line import fit_power_line
-from scaling_lab.science.refusal import FitRefused, RefusalCode
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 MINIMUM_MEMBERS = 4
 
@@ -35,11 +35,11 @@ def lower_envelope(flops: Array, loss: Array) -> NDArray[np.intp]:
 
 
 def fit_envelope(flops: Array, loss: Array, params: Array, objective: Objective) -> Envelope:
-    """Fit L = (Cc / C)^alpha and N_opt to the lower envelope of runs [n]. Raises FitRefused below four members."""
+    """Fit L = (Cc / C)^alpha and N_opt to the lower envelope of runs [n]. Raises FitRefusedError below four members."""
     members = lower_envelope(flops, loss)
     if len(members) < MINIMUM_MEMBERS:
         message = f"{len(members)} runs on the lower envelope; at least {MINIMUM_MEMBERS} are needed"
-        raise FitRefused(RefusalCode.TOO_FEW_POINTS, message)
+        raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
     law = fit_law(LAWS["power"], {"X": flops[members]}, loss[members], objective)
     exponent, coefficient = fit_power_line(flops[members], params[members])
     return Envelope(members, law, float(exponent), float(coefficient))

@@ -14,7 +14,7 @@ import numpy as np
 
 from scaling_lab.science.descent import Descent, Problem, descend
 from scaling_lab.science.laws import Array, Law
-from scaling_lab.science.refusal import FitRefused, RefusalCode
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 ObjectiveName = Literal["huber", "squares", "lad"]
 
@@ -86,7 +86,7 @@ def fit_law(
 ) -> FitResult:
     """Fit `law` to runs with `variables` [n] each and `loss` [n] in nats, all positive.
 
-    starts: [S, P] in the fitted scale; the law's own grid by default. Raises FitRefused with a typed reason.
+    starts: [S, P] in the fitted scale; the law's own grid by default. Raises FitRefusedError with a typed reason.
     """
     chosen = objective or Objective()
     _check_design(law, variables)
@@ -97,7 +97,9 @@ def fit_law(
     best = polish(problem, found, target, weights)
     share = _share_at(found.objective, float(best.objective[0]), len(loss))
     if share * len(grid) < 2 and len(grid) > 1:
-        raise FitRefused(RefusalCode.NOT_CONVERGED, f"only {share * len(grid):.0f} of {len(grid)} starts reach the best")
+        raise FitRefusedError(
+            RefusalCode.NOT_CONVERGED, f"only {share * len(grid):.0f} of {len(grid)} starts reach the best"
+        )
     return _result(problem, chosen, best, variables, loss, len(grid), share)
 
 
@@ -149,10 +151,10 @@ def _check_design(law: Law, variables: Mapping[str, Array]) -> None:
     for name in law.variables:
         if len(np.unique(variables[name])) == 1 and distinct >= 1:
             message = f"every run has {name} = {variables[name][0]:.6g}; {law.name} needs it to vary"
-            raise FitRefused(RefusalCode.SINGLE_VALUE, message)
+            raise FitRefusedError(RefusalCode.SINGLE_VALUE, message)
     if distinct < need:
         message = f"{distinct} distinct points for the {len(law.parameters)} parameters of {law.name}; at least {need}"
-        raise FitRefused(RefusalCode.TOO_FEW_POINTS, message)
+        raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
 
 
 def _share_at(objectives: Array, best: float, points: int) -> float:
@@ -208,13 +210,13 @@ def _check_optimum(
 ) -> None:
     if not best.converged(objective.tolerance, noise_free_objective(points, objective.threshold))[0]:
         message = f"relative projected gradient {best.stationarity[0]:.1e} at the best point; {objective.tolerance:.0e}"
-        raise FitRefused(RefusalCode.NOT_CONVERGED, f"{message} is allowed")
+        raise FitRefusedError(RefusalCode.NOT_CONVERGED, f"{message} is allowed")
     if hits:
         at = ", ".join(f"{n} = {float(law.natural(best.theta[0])[n]):.4g}" for n in hits)
-        raise FitRefused(RefusalCode.NOT_IDENTIFIED, f"the best fit of {law.name} lies on a bound: {at}")
+        raise FitRefusedError(RefusalCode.NOT_IDENTIFIED, f"the best fit of {law.name} lies on a bound: {at}")
     if not condition < _MAX_CONDITION:
         message = f"the runs do not tell the parameters of {law.name} apart (condition number {condition:.1e})"
-        raise FitRefused(RefusalCode.NOT_IDENTIFIED, message)
+        raise FitRefusedError(RefusalCode.NOT_IDENTIFIED, message)
 
 
 def _covariance(jacobian: Array, residuals: Array, delta: float) -> Array:
@@ -233,5 +235,3 @@ def _covariance(jacobian: Array, residuals: Array, delta: float) -> Array:
         slope = float(np.mean(np.clip(residuals + width, -delta, delta) - np.clip(residuals - width, -delta, delta)))
         variance = float(np.sum(psi**2)) / freedom / max(slope / (2 * width), 1e-300) ** 2
     return np.asarray(np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-14) * variance)
-
-

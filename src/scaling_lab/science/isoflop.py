@@ -14,7 +14,7 @@ import numpy as np
 from scaling_lab.science.bootstrap import BootstrapOptions, Draws
 from scaling_lab.science.laws import Array
 from scaling_lab.science.power_line import fit_power_line
-from scaling_lab.science.refusal import FitRefused, RefusalCode
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 MINIMUM_SIZES, USUAL_SIZES, MINIMUM_BUDGETS = 4, 5, 3
 
@@ -41,7 +41,7 @@ class Profile:
     residuals: Array
     vertex: Vertex | None
     tokens: float | None
-    refusal: FitRefused | None
+    refusal: FitRefusedError | None
     warnings: tuple[str, ...]
 
     def predict(self, params: Array) -> Array:
@@ -93,14 +93,14 @@ def fit_profile(flops: float, params: Array, loss: Array, cost: TokenCost) -> Pr
     centre = float(np.mean(np.log(params)))
     if len(sizes) < MINIMUM_SIZES:
         message = f"{len(sizes)} sizes at {flops:.3g} FLOPs; at least {MINIMUM_SIZES} are needed"
-        refusal = FitRefused(RefusalCode.TOO_FEW_POINTS, message)
+        refusal = FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
         return Profile(flops, params, loss, centre, np.full(3, np.nan), loss * np.nan, None, None, refusal, ())
     x = np.log(params) - centre
     coefficients = np.polyfit(x, loss, 2)
     residuals = loss - np.polyval(coefficients, x)
     try:
         vertex = _vertex(flops, sizes, centre, coefficients, _coefficient_covariance(x, residuals))
-    except FitRefused as refusal:
+    except FitRefusedError as refusal:
         return Profile(flops, params, loss, centre, coefficients, residuals, None, None, refusal, ())
     tokens = float(flops / cost(vertex.params))
     notes = _warnings(flops, sizes, vertex, x, loss, centre)
@@ -108,14 +108,14 @@ def fit_profile(flops: float, params: Array, loss: Array, cost: TokenCost) -> Pr
 
 
 def fit_isoflop(profiles: Sequence[Profile]) -> IsoFlopFit:
-    """Power laws through the vertices of at least three accepted profiles. Raises FitRefused otherwise."""
+    """Power laws through the vertices of at least three accepted profiles. Raises FitRefusedError otherwise."""
     accepted = [p for p in profiles if p.vertex is not None]
     if len(accepted) < MINIMUM_BUDGETS:
         codes = [p.refusal.code for p in profiles if p.refusal is not None]
         code = codes[0] if codes and len(set(codes)) == 1 else RefusalCode.TOO_FEW_POINTS
         reasons = "; ".join(str(p.refusal) for p in profiles if p.refusal is not None)
         message = f"{len(accepted)} of {len(profiles)} budgets have a usable vertex; at least {MINIMUM_BUDGETS}"
-        raise FitRefused(code, f"{message} are needed. {reasons}".strip())
+        raise FitRefusedError(code, f"{message} are needed. {reasons}".strip())
     budgets = np.array([p.flops for p in accepted])
     a, params_coefficient = fit_power_line(budgets, np.array([p.vertex.params for p in accepted if p.vertex]))
     b, tokens_coefficient = fit_power_line(budgets, np.array([p.tokens for p in accepted], dtype=np.float64))
@@ -127,7 +127,7 @@ def bootstrap_isoflop(fit: IsoFlopFit, cost: TokenCost, options: BootstrapOption
 
     Runs are not resampled: five points seldom leave three distinct sizes. The noise is that of the residuals of all
     budgets together, each inflated for the three coefficients its parabola took, or `options.noise` times the loss if
-    that is larger. A budget whose drawn vertex is refused is left out of that draw; a draw with fewer than two is failed.
+    that is larger. A budget whose drawn vertex is refused is left out of that draw; with fewer than two it failed.
     """
     rng = np.random.default_rng(options.seed)
     accepted, count = fit.accepted, options.resamples
@@ -180,11 +180,11 @@ def _vertex(flops: float, sizes: Array, centre: float, coefficients: Array, cova
     quadratic, linear, constant = coefficients
     if quadratic <= 0:
         message = f"the parabola at {flops:.3g} FLOPs opens downwards (loss in log N, {quadratic:.3g})"
-        raise FitRefused(RefusalCode.INVERTED_PARABOLA, message)
+        raise FitRefusedError(RefusalCode.INVERTED_PARABOLA, message)
     at = -linear / (2 * quadratic)
     if not np.log(sizes[0]) < centre + at < np.log(sizes[-1]):
         message = f"the minimum at {flops:.3g} FLOPs is outside the sizes trained, {sizes[0]:.4g} to {sizes[-1]:.4g}"
-        raise FitRefused(RefusalCode.EDGE_OPTIMUM, message)
+        raise FitRefusedError(RefusalCode.EDGE_OPTIMUM, message)
     gradient = np.array([linear / (2 * quadratic**2), -1 / (2 * quadratic), 0.0])
     error = float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
     return Vertex(float(np.exp(centre + at)), float(constant + linear * at / 2), float(2 * quadratic), error)

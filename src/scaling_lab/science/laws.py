@@ -4,7 +4,7 @@ A new law is one function, one `Law(...)` entry and a test. Letters are the pape
 each by the convention that the caller chose; L is nats per token.
 
 The engine fits a law in the logarithm of the loss and in the parameters' fitted scale (logarithm for scales). A law
-without a `log_form` gets exact derivatives from the complex step; the laws used most have theirs written out, for speed,
+without a `log_form` gets exact derivatives from the complex step; the laws of today have theirs written out, for speed,
 and a test holds every `log_form` to the function it belongs to.
 """
 
@@ -63,9 +63,7 @@ class Law:
     def natural(self, theta: Any) -> dict[str, Any]:
         """Fitted scale [..., P] -> named parameters [...]."""
         with np.errstate(over="ignore"):
-            return {
-                p.name: np.exp(theta[..., j]) if p.log else theta[..., j] for j, p in enumerate(self.parameters)
-            }
+            return {p.name: np.exp(theta[..., j]) if p.log else theta[..., j] for j, p in enumerate(self.parameters)}
 
     def theta(self, parameters: Mapping[str, float]) -> Array:
         """Named parameters -> fitted scale [P]."""

@@ -1,4 +1,4 @@
-"""The compute-optimal size and data of the Hoffmann law: closed form for C = 6 N D, numerical for any cost of a token."""
+"""The compute-optimal size and data of the Hoffmann law: closed form for C = 6 N D, numerical for any token cost."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def numerical_optimum(
 ) -> Optimum:
     """Minimise the loss over N where D = C / flops_per_token(N), for every draw at once.
 
-    parameters: each a number or an array; they broadcast against `flops`. flops_per_token maps N (any shape) to training
-    FLOPs per token, increasing. params_range bounds N.
+    parameters: each a number or an array; they broadcast against `flops`. flops_per_token maps N (any shape) to
+    training FLOPs per token, increasing. params_range bounds N.
     """
     shape = np.broadcast_shapes(*(np.shape(value) for value in parameters.values()), np.shape(flops))
 
@@ -60,7 +60,7 @@ def numerical_optimum(
 
 
 def _bracket(loss: Callable[[Array], Array], low: Array, high: Array, steps: int = 64) -> tuple[Array, Array]:
-    """Narrow to the neighbours of the best of `steps` log-spaced sizes, so that a second dip is not mistaken for the first."""
+    """Narrow to the neighbours of the best of `steps` log-spaced sizes, so that the deepest dip is found."""
     fractions = np.linspace(0, 1, steps)
     losses = np.stack([loss(low + f * (high - low)) for f in fractions])
     best = np.argmin(losses, axis=0)

@@ -16,7 +16,7 @@ class RefusalCode(StrEnum):
     NOT_CONVERGED = "not_converged"
 
 
-class FitRefused(Exception):
+class FitRefusedError(Exception):
     """A fit that would return a number nobody should use."""
 
     def __init__(self, code: RefusalCode, message: str) -> None:

@@ -1,0 +1,113 @@
+"""Approach 2: IsoFLOP profiles of a study and the power laws N_opt(C) and D_opt(C) through their minima."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scaling_lab.fits.labels import TOKENS, flops_label, params_label
+from scaling_lab.fits.options import FitOptions
+from scaling_lab.fits.output import FitRecord, estimate, points_of, reason_of
+from scaling_lab.fits.selection import Selection, groups_of, isoflop_groups, status_ok
+from scaling_lab.fits.table import RunTable
+from scaling_lab.science.bootstrap import Draws
+from scaling_lab.science.isoflop import Profile, TokenCost, bootstrap_isoflop, fit_isoflop, fit_profile
+from scaling_lab.science.laws import Array
+from scaling_lab.science.refusal import FitRefusedError
+
+EQUATION = "N_opt = params_coefficient C^a, D_opt = tokens_coefficient C^b"
+PARAMETERS = ("a", "b", "params_coefficient", "tokens_coefficient")
+
+
+def fit_isoflop_profiles(table: RunTable, options: FitOptions) -> FitRecord:
+    """Parabolas of loss in log N at equal budgets, and power laws through their minima (Hoffmann et al. 2022, 3.2)."""
+    finished = status_ok(Selection(table))
+    cost = token_cost(finished.table, options)
+    selection = isoflop_groups(finished, options.flops_column, options.params_convention)
+    used = selection.table
+    profiles = study_profiles(used, options, cost)
+    variables = {
+        "C": {"column": options.flops_column, "label": flops_label(options.flops_convention)},
+        "N": {"column": options.params_convention, "label": params_label(options.params_convention)},
+        "D": {"column": "tokens", "label": TOKENS},
+    }
+    record = FitRecord("isoflop", "isoflop", EQUATION, variables, options.fitting_objective, selection)
+    record.draws, record.points = {name: np.empty(0) for name in PARAMETERS}, _points(selection, options, profiles)
+    record.blocks["profiles"] = [_profile_json(profile) for profile in profiles]
+    record.diagnostics = {"n_points": len(used), "budgets": len(profiles)}
+    try:
+        fit = fit_isoflop(profiles)
+    except FitRefusedError as refusal:
+        record.refusal = refusal
+        return record
+    draws = bootstrap_isoflop(fit, cost, options.resampling)
+    record.parameters = {
+        name: estimate(getattr(fit, name), float(np.std(draws.values[name])), draws, name, options.level)
+        for name in PARAMETERS
+    }
+    record.draws = draws.values
+    record.diagnostics |= _diagnostics(profiles, draws)
+    return record
+
+
+def token_cost(table: RunTable, options: FitOptions) -> TokenCost:
+    """FLOPs per token against N, over all sizes of the table."""
+    return TokenCost(table.numbers(options.params_convention), table.numbers(options.flops_per_token_column))
+
+
+def study_profiles(table: RunTable, options: FitOptions, cost: TokenCost) -> list[Profile]:
+    """One profile per group of equal budgets, cheapest first; its budget is the geometric mean of its runs'."""
+    if not len(table):
+        return []
+    flops, params = table.numbers(options.flops_column), table.numbers(options.params_convention)
+    loss, groups = table.numbers(options.loss_column), groups_of(flops)
+    return [
+        fit_profile(float(np.exp(np.mean(np.log(flops[groups == g])))), params[groups == g], loss[groups == g], cost)
+        for g in np.unique(groups)
+    ]
+
+
+def _points(selection: Selection, options: FitOptions, profiles: list[Profile]) -> dict[str, Any]:
+    table = selection.table
+    names = {"C": options.flops_column, "N": options.params_convention, "D": "tokens"}
+    columns = {name: table.numbers(column) for name, column in names.items()}
+    loss, predicted = table.numbers(options.loss_column), np.full(len(table), np.nan)
+    budget: Array = np.full(len(table), np.nan)
+    if len(table):
+        groups = groups_of(columns["C"])
+        for g, profile in zip(np.unique(groups), profiles, strict=True):
+            predicted[groups == g] = profile.predict(profile.params)
+            budget[groups == g] = profile.flops
+    return points_of(selection, columns | {"budget": budget}, loss, predicted)
+
+
+def _profile_json(profile: Profile) -> dict[str, Any]:
+    vertex = profile.vertex
+    return {
+        "flops": profile.flops,
+        "status": "ok" if profile.refusal is None else "refused",
+        "reason": reason_of(profile.refusal),
+        "params": profile.params,
+        "loss": profile.loss,
+        "parabola": {"log_params_centre": profile.centre, "coefficients": profile.coefficients},
+        "params_opt": vertex.params if vertex else None,
+        "params_opt_relative_se": vertex.log_params_error if vertex else None,
+        "tokens_opt": profile.tokens,
+        "loss_opt": vertex.loss if vertex else None,
+        "curvature": vertex.curvature if vertex else None,
+        "warnings": list(profile.warnings),
+    }
+
+
+def _diagnostics(profiles: list[Profile], draws: Draws) -> dict[str, Any]:
+    failed = sum(draws.failed.values())
+    warnings = [note for profile in profiles for note in profile.warnings]
+    warnings += [f"budget left out: {profile.refusal.message}" for profile in profiles if profile.refusal]
+    if failed > 0.05 * draws.resamples:
+        warnings.append(f"{failed} of {draws.resamples} bootstrap draws failed ({draws.failed})")
+    return {
+        "accepted": sum(profile.vertex is not None for profile in profiles),
+        "bootstrap": {"resamples": draws.resamples, "failed": failed, "failed_by_reason": draws.failed},
+        "warnings": warnings,
+    }

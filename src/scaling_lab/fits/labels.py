@@ -1,0 +1,19 @@
+"""Axis labels of the variables, each with its convention."""
+
+TOKENS = "Training tokens"
+
+_PARAMS = {
+    "params_non_embedding": "Non-embedding parameters",
+    "params_with_head": "Parameters with output head",
+    "params_total": "Total parameters",
+}
+
+
+def params_label(convention: str) -> str:
+    """Label of a parameter count."""
+    return _PARAMS[convention]
+
+
+def flops_label(convention: str) -> str:
+    """Label of training FLOPs."""
+    return f"Training FLOPs ({convention})"

@@ -1,0 +1,108 @@
+"""Which runs a fit uses: named filters, each of which lists what it dropped and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling_lab.fits.table import Mask, RunTable
+from scaling_lab.science.laws import Array
+
+SAME = 1.02  # ratio within which two amounts of data, or two budgets, count as the same
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One filter that was applied."""
+
+    name: str
+    kept: int
+    dropped: tuple[tuple[str, str], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the fit's record."""
+        dropped = [{"run": run, "reason": reason} for run, reason in self.dropped]
+        return {"name": self.name, "kept": self.kept, "dropped": dropped}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs left, and the filters that left them."""
+
+    table: RunTable
+    filters: tuple[Filter, ...] = ()
+
+    def keep(self, name: str, mask: Mask, reasons: Sequence[str]) -> Selection:
+        """Keep the rows of `mask`; `reasons[i]` says why row i would be dropped."""
+        dropped = tuple(
+            (run, reason) for run, reason, kept in zip(self.table.runs, reasons, mask, strict=True) if not kept
+        )
+        return Selection(self.table.take(mask), (*self.filters, Filter(name, int(mask.sum()), dropped)))
+
+
+def status_ok(selection: Selection) -> Selection:
+    """Runs that finished."""
+    status = selection.table.values("status")
+    return selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+
+
+def largest_tokens(selection: Selection, params_column: str) -> Selection:
+    """Runs at the largest amount of data that the most sizes (usually all) were trained on, for L(N)."""
+    table = selection.table
+    params, tokens = table.numbers(params_column), table.numbers("tokens")
+    groups = groups_of(tokens)
+    sizes = {group: len(np.unique(params[groups == group])) for group in np.unique(groups)}
+    chosen = max(sizes, key=lambda group: (sizes[group], tokens[groups == group].max()))
+    amount = tokens[groups == chosen].max()
+    reasons = [f"{t:.6g} tokens, not the {amount:.6g} that {sizes[chosen]} sizes share" for t in tokens]
+    return selection.keep("largest_tokens", groups == chosen, reasons)
+
+
+def largest_params(selection: Selection, params_column: str) -> Selection:
+    """Runs of the largest model trained on four or more amounts of data over a decade or more, for L(D).
+
+    Where no model meets both, the one with the most amounts of data is taken, so that the fit can say what is lacking.
+    """
+    table = selection.table
+    params, tokens = table.numbers(params_column), table.numbers("tokens")
+    shapes = [str(shape) for shape in table.shapes()]
+    names = np.array(shapes)
+    scores = {}
+    for name in sorted(set(shapes)):
+        data = tokens[names == name]
+        amounts = len(np.unique(groups_of(data)))
+        enough = amounts >= 4 and data.max() >= 10 / SAME * data.min()
+        scores[name] = (enough, 0 if enough else amounts, params[names == name].max())
+    chosen = max(scores, key=lambda name: scores[name])
+    largest = scores[chosen][2]
+    reasons = [f"{p:.6g} parameters, not the {largest:.6g} of the model chosen for its data series" for p in params]
+    return selection.keep("largest_params", np.array(names == chosen), reasons)
+
+
+def isoflop_groups(selection: Selection, flops_column: str, params_column: str, sizes: int = 4) -> Selection:
+    """Runs whose budget, equal within 2 %, was spent on at least `sizes` sizes."""
+    table = selection.table
+    flops, params = table.numbers(flops_column), table.numbers(params_column)
+    groups = groups_of(flops)
+    count = {group: len(np.unique(params[groups == group])) for group in np.unique(groups)}
+    reasons = [
+        f"budget {c:.4g} FLOPs has {count[g]} size(s); at least {sizes}" for c, g in zip(flops, groups, strict=True)
+    ]
+    return selection.keep("isoflop_groups", np.array([count[g] >= sizes for g in groups], dtype=bool), reasons)
+
+
+def groups_of(values: Array) -> NDArray[np.intp]:
+    """Number of the group of each value: neighbours within 2 %, and all within 2 % of the group's middle."""
+    groups = np.zeros(len(values), dtype=np.intp)
+    order = np.argsort(values, kind="stable")
+    current, first = 0, values[order[0]] if len(values) else 0.0
+    previous = first
+    for index in order:
+        if values[index] > previous * SAME or values[index] > first * SAME**2:
+            current, first = current + 1, values[index]
+        groups[index], previous = current, values[index]
+    return groups

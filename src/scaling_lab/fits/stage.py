@@ -1,0 +1,41 @@
+"""The fit stage: one named fit of a study's table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from scaling_lab.errors import ConfigError
+from scaling_lab.fits.compute import fit_compute
+from scaling_lab.fits.isoflop import fit_isoflop_profiles
+from scaling_lab.fits.one_variable import fit_params, fit_tokens
+from scaling_lab.fits.options import FitOptions
+from scaling_lab.fits.output import FitRecord, write_record
+from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
+from scaling_lab.fits.table import RunTable, read_runs
+
+FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
+    "params": fit_params,
+    "tokens": fit_tokens,
+    "compute": fit_compute,
+    "kaplan": fit_kaplan,
+    "hoffmann": fit_hoffmann,
+    "isoflop": fit_isoflop_profiles,
+}
+"""Every fit by name. A new fit is one function and its entry here."""
+
+
+def run_fit(name: str, runs: Path, curves: Path, output_dir: Path, options: FitOptions) -> None:
+    """Fit one law and write `{name}.json`, `{name}.draws.parquet` and `{name}.points.parquet` to `output_dir`.
+
+    runs, curves: tables of a study; `curves` is for laws of the training curve, and none of today's reads it.
+    A law that these runs do not support is written as refused, with its typed reason.
+
+    Raises:
+        ConfigError: no such fit.
+        TableError: the table of runs cannot be used.
+    """
+    if name not in FITS:
+        raise ConfigError(f"fit {name!r}; allowed: {', '.join(FITS)}")
+    table = read_runs(runs)
+    write_record(FITS[name](table, options), output_dir, options.as_json(), {runs.name: table.sha256})
