@@ -1,0 +1,281 @@
+"""From fitted laws to a decision: which model, on how many tokens, for which loss, and how sure that is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from scaling_lab.errors import ConfigError, TableError
+from scaling_lab.files import sha256_of
+from scaling_lab.fits.labels import flops_label, params_label
+from scaling_lab.fits.output import write_json
+from scaling_lab.fits.selection import Selection, status_ok
+from scaling_lab.fits.table import RunTable, read_runs
+from scaling_lab.science.accounting import Shape
+from scaling_lab.science.bootstrap import percentile_interval
+from scaling_lab.science.laws import LAWS, Array
+from scaling_lab.science.planner import (
+    LEVELS,
+    BudgetPlan,
+    FittedLaw,
+    Quantity,
+    extrapolation_decades,
+    plan_budget,
+    predicted_loss,
+)
+from scaling_lab.science.shapes import ShapeFamily
+
+FAR = 1.0  # decades beyond the largest run from which a plan carries a warning
+MAX_EDGE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class StoredFit:
+    """A fit's document and its draws, as the fit stage wrote them."""
+
+    document: dict[str, Any]
+    draws: dict[str, Array]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the fit was not refused."""
+        return bool(self.document["status"] == "ok")
+
+    def value(self, name: str) -> float:
+        """A fitted parameter."""
+        return float(self.document["parameters"][name]["value"])
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all budgets of a plan share."""
+
+    hoffmann: StoredFit | None
+    isoflop: StoredFit | None
+    law: FittedLaw | None
+    family: ShapeFamily
+    largest: dict[str, float]
+    batch_tokens: int
+    seed: int
+
+
+def make_plan(
+    runs: Path,
+    fits_dir: Path,
+    output: Path,
+    budgets: Sequence[float],
+    batch_tokens: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Write plan.json: for each budget of training FLOPs the compute-optimal model, its loss and their uncertainty.
+
+    Uses hoffmann.json and isoflop.json of `fits_dir`, with the conventions that they were fitted by. Where the
+    Hoffmann law was refused the IsoFLOP power laws decide, without a loss; where both were, the plan gives reasons
+    and no number.
+    batch_tokens: tokens per step, that of the most expensive run by default.
+
+    Raises:
+        ConfigError: a budget that is not a positive number.
+        TableError: the table of runs cannot be used.
+    """
+    for budget in budgets:
+        if not (np.isfinite(budget) and budget > 0):
+            raise ConfigError(f"plan budget {budget}; allowed: a positive number of FLOPs")
+    table = read_runs(runs)
+    used = status_ok(Selection(table)).table
+    fits = {name: read_fit(fits_dir, name) for name in ("hoffmann", "isoflop")}
+    options = next((fit.document["provenance"]["options"] for fit in fits.values() if fit), None)
+    if options is None:
+        raise TableError(f"{fits_dir}: neither hoffmann.json nor isoflop.json; a plan needs at least one of them")
+    document = _document(used, fits, options, fits_dir, budgets, batch_tokens, seed)
+    present = [fits_dir / f"{name}.json" for name, fit in fits.items() if fit]
+    document["provenance"] = {
+        "tables": {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
+        "options": {"budgets": list(budgets), "batch_tokens": batch_tokens, "seed": seed},
+        "version": version("scaling-lab"),
+    }
+    write_json(output, document)
+
+
+def read_fit(fits_dir: Path, name: str) -> StoredFit | None:
+    """A fit and its draws; None if the study does not have it."""
+    path = fits_dir / f"{name}.json"
+    if not path.exists():
+        return None
+    columns = pq.read_table(fits_dir / f"{name}.draws.parquet").to_pydict()
+    draws = {column: np.array(values, dtype=np.float64) for column, values in columns.items()}
+    return StoredFit(json.loads(path.read_text(encoding="utf-8")), draws)
+
+
+def fitted_law(fit: StoredFit, points: Path) -> FittedLaw:
+    """The Hoffmann law with its draws and the residuals of its runs, inflated for its parameters."""
+    names = LAWS["hoffmann"].parameter_names
+    residuals = np.array(pq.read_table(points, columns=["residual"])["residual"].to_pylist(), dtype=np.float64)
+    inflated = residuals * np.sqrt(len(residuals) / (len(residuals) - len(names)))
+    return FittedLaw({n: fit.value(n) for n in names}, {n: fit.draws[n] for n in names}, inflated)
+
+
+def _document(
+    used: RunTable,
+    fits: dict[str, StoredFit | None],
+    options: dict[str, Any],
+    fits_dir: Path,
+    budgets: Sequence[float],
+    batch_tokens: int | None,
+    seed: int,
+) -> dict[str, Any]:
+    params, flops = options["params_convention"], options["flops_convention"]
+    costs, shapes = used.numbers(f"flops_{flops}"), used.shapes()
+    usable = {name: fit if fit and fit.ok else None for name, fit in fits.items()}
+    hoffmann = usable["hoffmann"]
+    study = Study(
+        hoffmann=hoffmann,
+        isoflop=usable["isoflop"],
+        law=fitted_law(hoffmann, fits_dir / "hoffmann.points.parquet") if hoffmann else None,
+        family=ShapeFamily(shapes, params, flops),
+        largest={
+            "flops": float(costs.max()),
+            "params": float(used.numbers(params).max()),
+            "tokens": float(used.numbers("tokens").max()),
+        },
+        batch_tokens=batch_tokens or int(used.numbers("batch_tokens")[np.argmax(costs)]),
+        seed=seed,
+    )
+    return {
+        "basis": "hoffmann" if study.hoffmann else "isoflop" if study.isoflop else None,
+        "reasons": {name: _reason(fit) for name, fit in fits.items()},
+        "conventions": {
+            "params": {"column": params, "label": params_label(params)},
+            "flops": {"column": f"flops_{flops}", "label": flops_label(flops)},
+        },
+        "largest_run": study.largest,
+        "batch_tokens": study.batch_tokens,
+        "budgets": [_plan_one(study, float(budget)) for budget in budgets],
+    }
+
+
+def _reason(fit: StoredFit | None) -> dict[str, str] | None:
+    if fit is None:
+        return {"code": "not_fitted", "message": "the study does not fit this law"}
+    reason: dict[str, str] | None = fit.document["reason"]
+    return reason
+
+
+def _plan_one(study: Study, flops: float) -> dict[str, Any]:
+    plan = None
+    if study.law is not None:
+        family = study.family
+        plan = plan_budget(study.law, flops, family.flops_per_token, family.params_range, study.seed)
+    power_law = _isoflop_optimum(study.isoflop, flops) if study.isoflop else None
+    if plan is not None:
+        target = plan.params.value
+    elif power_law is not None:
+        target = power_law["params_opt"].value
+    else:
+        message = "both the Hoffmann law and the IsoFLOP power laws were refused; see `reasons`"
+        return {"flops": flops, "status": "refused", "warnings": [message]}
+    model = _model(study, target, flops)
+    beyond = {
+        "flops_decades": extrapolation_decades(flops, study.largest["flops"]),
+        "params_decades": extrapolation_decades(target, study.largest["params"]),
+        "tokens_decades": extrapolation_decades(model["tokens"], study.largest["tokens"]),
+    }
+    return {
+        "flops": flops,
+        "status": "ok",
+        "hoffmann": _hoffmann_block(plan) if plan else None,
+        "isoflop": {name: _as_json(value) for name, value in power_law.items()} if power_law else None,
+        "model": model,
+        "extrapolation": beyond,
+        "warnings": _warnings(study, plan, power_law, beyond, model),
+    }
+
+
+def _isoflop_optimum(fit: StoredFit, flops: float) -> dict[str, Quantity]:
+    """N* and D* of the power laws through the profiles' minima."""
+
+    def at(exponent: str, coefficient: str) -> Quantity:
+        value = fit.value(coefficient) * flops ** fit.value(exponent)
+        draws = fit.draws[coefficient] * flops ** fit.draws[exponent]
+        return Quantity(value, tuple(percentile_interval(draws, level) for level in LEVELS))
+
+    return {"params_opt": at("a", "params_coefficient"), "tokens_opt": at("b", "tokens_coefficient")}
+
+
+def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
+    """The buildable model nearest to the optimal size, trained on the tokens that the budget pays for."""
+    shape: Shape = study.family.nearest(params)
+    per_token = shape.flops_per_token(study.family.flops_convention)
+    steps = max(1, round(flops / per_token / study.batch_tokens))
+    tokens, own = steps * study.batch_tokens, shape.params(study.family.params_convention)
+    loss = predicted_loss(study.law, own, tokens, study.seed) if study.law else None
+    return {
+        **asdict(shape),
+        "params": own,
+        "params_non_embedding": shape.params_non_embedding,
+        "params_total": shape.params_total,
+        "flops_per_token": per_token,
+        "batch_tokens": study.batch_tokens,
+        "steps": steps,
+        "tokens": tokens,
+        "tokens_per_param": tokens / own,
+        "flops": float(per_token * tokens),
+        "loss": _as_json(loss) if loss else None,
+    }
+
+
+def _hoffmann_block(plan: BudgetPlan) -> dict[str, Any]:
+    regret = plan.regret
+    return {
+        "params_opt": _as_json(plan.params),
+        "tokens_opt": _as_json(plan.tokens),
+        "tokens_per_param": _as_json(plan.tokens_per_param),
+        "loss": _as_json(plan.loss),
+        "regret": {
+            "level": regret.level,
+            "params": regret.params,
+            "loss_nats": regret.loss,
+            "loss_nats_high": regret.loss_high,
+            "compute_percent": regret.compute_percent,
+            "compute_percent_high": regret.compute_percent_high,
+        },
+    }
+
+
+def _as_json(quantity: Quantity) -> dict[str, Any]:
+    return {"value": quantity.value, "intervals": [asdict(interval) for interval in quantity.intervals]}
+
+
+def _warnings(
+    study: Study,
+    plan: BudgetPlan | None,
+    power_law: dict[str, Quantity] | None,
+    beyond: dict[str, float],
+    model: dict[str, Any],
+) -> list[str]:
+    notes = []
+    if plan is None:
+        notes.append(
+            "the Hoffmann law was refused: size and tokens are the IsoFLOP power laws', and no loss is predicted"
+        )
+    if study.hoffmann and study.hoffmann.document["diagnostics"]["offset_identified"] is False:
+        notes.append("the irreducible loss is not identified by the runs: losses far beyond them are not supported")
+    for name, decades in beyond.items():
+        if decades > FAR:
+            notes.append(f"{name.removesuffix('_decades')}: {decades:.1f} decades beyond the largest run")
+    if plan is not None and plan.edge_share > MAX_EDGE_SHARE:
+        notes.append(f"{plan.edge_share:.0%} of the draws have no interior optimum")
+    if plan is not None and power_law is not None:
+        wide, other = plan.params.intervals[-1], power_law["params_opt"].intervals[-1]
+        if wide.high < other.low or other.high < wide.low:
+            notes.append("the two approaches disagree: the 95 % intervals of their optimal sizes do not overlap")
+    if model["steps"] < 100:
+        notes.append(f"only {model['steps']} steps at {model['batch_tokens']} tokens a step: take a smaller batch")
+    return notes
