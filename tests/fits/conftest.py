@@ -74,6 +74,17 @@ def write_runs(tmp_path: Path) -> Callable[[list[dict[str, Any]]], Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def study_table() -> Callable[[Path], Path]:
+    """Write the planted study's runs.parquet into a folder."""
+
+    def write(folder: Path) -> Path:
+        pq.write_table(pa.Table.from_pylist(study_rows()), folder / "runs.parquet")
+        return folder / "runs.parquet"
+
+    return write
+
+
 @pytest.fixture
 def planted() -> dict[str, float]:
     return PLANTED

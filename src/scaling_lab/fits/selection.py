@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_lab.errors import TableError
 from scaling_lab.fits.table import Mask, RunTable
 from scaling_lab.science.laws import Array
 
@@ -45,8 +46,10 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished."""
+    """Runs that finished. Raises TableError if none did."""
     status = selection.table.values("status")
+    if not (status == "ok").any():
+        raise TableError(f"{selection.table.path}: no run has status ok")
     return selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
 
 

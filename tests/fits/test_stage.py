@@ -1,0 +1,252 @@
+"""From runs.parquet to fits, plan, backtest and noise, on a planted law laid out as the default study."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from scaling_lab.errors import ConfigError, TableError
+from scaling_lab.fits.backtest import run_backtest
+from scaling_lab.fits.noise import run_noise
+from scaling_lab.fits.options import FitOptions
+from scaling_lab.fits.plan import make_plan
+from scaling_lab.fits.stage import FITS, run_fit
+from scaling_lab.science.accounting import Shape
+from scaling_lab.science.optimum import numerical_optimum
+from scaling_lab.science.shapes import ShapeFamily
+
+Rows = list[dict[str, Any]]
+Write = Callable[[Rows], Path]
+OPTIONS = FitOptions(bootstrap=100)
+KEYS = {
+    "fit", "law", "equation", "status", "reason", "variables", "objective", "parameters", "derived", "diagnostics",
+    "filters", "provenance",
+}  # fmt: skip
+
+
+def document(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def fit_all(runs: Path, names: tuple[str, ...] = tuple(FITS), options: FitOptions = OPTIONS) -> Path:
+    output = runs.parent / "fits"
+    for name in names:
+        run_fit(name, runs, runs.with_name("curves.parquet"), output, options)
+    return output
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, study_table: Callable[[Path], Path]) -> Path:
+    runs = study_table(tmp_path_factory.mktemp("study"))
+    fit_all(runs)
+    make_plan(runs, runs.parent / "fits", runs.parent / "plan.json", [1e13, 1e15])
+    run_backtest(runs, runs.parent / "backtest.json", OPTIONS)
+    return runs.parent
+
+
+@pytest.mark.parametrize("name", sorted(FITS))
+def test_records_have_every_field(study: Path, name: str) -> None:
+    fit = document(study / "fits" / f"{name}.json")
+    assert set(fit) >= KEYS
+    assert fit["fit"] == name
+    assert fit["status"] == "ok", fit["reason"]
+    assert fit["reason"] is None
+    draws = pq.read_table(study / "fits" / f"{name}.draws.parquet")
+    points = pq.read_table(study / "fits" / f"{name}.points.parquet")
+    assert {"run", "loss", "predicted", "residual", *fit["variables"]} <= set(points.column_names)
+    assert points.num_rows == fit["filters"][-1]["kept"]
+    for key, value in (fit["parameters"] | fit["derived"]).items():
+        assert value["interval"]["low"] <= value["value"] <= value["interval"]["high"], key
+        assert draws.num_rows == len(draws[key].drop_null())
+    bootstrap = fit["diagnostics"]["bootstrap"]
+    assert draws.num_rows + bootstrap["failed"] == bootstrap["resamples"] == 100
+    assert len(fit["provenance"]["tables"]["runs.parquet"]) == 64
+    assert fit["provenance"]["options"]["bootstrap"] == 100
+
+
+def test_hoffmann_recovers_the_planted_law(study: Path, planted: dict[str, float]) -> None:
+    fit = document(study / "fits" / "hoffmann.json")
+    truth = planted | {"a": planted["beta"] / (planted["alpha"] + planted["beta"])}
+    for name, value in truth.items():
+        estimate = (fit["parameters"] | fit["derived"])[name]
+        low, high = estimate["interval"]["low"], estimate["interval"]["high"]
+        margin = 0.5 * (high - low)  # a 90 % interval of one data set may just miss
+        assert low - margin <= value <= high + margin
+        assert estimate["se"] > 0
+    assert fit["diagnostics"]["offset_identified"] is True
+    assert fit["diagnostics"]["variable_projection"]["agrees"] is True
+    assert fit["diagnostics"]["starts"] == 4500
+    assert fit["diagnostics"]["share_at_best"] > 0.1
+    assert fit["diagnostics"]["r_squared_log"] > 0.999
+    assert [row["status"] for row in fit["sensitivity"]] == ["ok"] * 4
+    conventions = fit["conventions"]
+    assert set(conventions) == {"params_non_embedding", "params_total"}
+    exponents = [conventions[name]["derived"]["a"]["value"] for name in conventions]
+    assert exponents[0] == fit["derived"]["a"]["value"]
+    assert abs(exponents[1] - exponents[0]) > 0.02
+
+
+def test_one_variable_fits_report_both_forms(study: Path, planted: dict[str, float]) -> None:
+    for name in ("params", "tokens"):
+        fit = document(study / "fits" / f"{name}.json")
+        assert set(fit["alternatives"]) == {"power", "power_offset"}
+        assert fit["alternatives"]["power"]["parameters"] == fit["parameters"]
+        offset = fit["alternatives"]["power_offset"]
+        assert offset["aicc"] < fit["alternatives"]["power"]["aicc"]  # the planted series has an offset
+        assert offset["status"] == "ok" or offset["reason"]["code"] == "not_identified"
+
+
+def test_isoflop_profiles_lead_to_the_planted_optimum(study: Path, planted: dict[str, float]) -> None:
+    fit = document(study / "fits" / "isoflop.json")
+    assert [p["status"] for p in fit["profiles"]].count("ok") == fit["diagnostics"]["accepted"] >= 3
+    family = family_of(study)
+    for profile in fit["profiles"]:
+        if profile["status"] == "ok":
+            truth = numerical_optimum(planted, profile["flops"], family.flops_per_token, (100, 1e8))
+            assert profile["params_opt"] == pytest.approx(float(truth.params), rel=0.5)
+            assert profile["loss_opt"] == pytest.approx(float(truth.loss), rel=0.01)
+        else:
+            assert profile["reason"]["code"] in {"edge_optimum", "inverted_parabola"}
+
+
+def test_the_envelope_lists_its_members(study: Path) -> None:
+    fit = document(study / "fits" / "compute.json")
+    envelope = fit["envelope"]
+    assert np.all(np.diff(envelope["flops"]) > 0)
+    assert np.all(np.diff(envelope["loss"]) < 0)
+    assert len(envelope["runs"]) == fit["diagnostics"]["n_points"]
+    assert 0.2 < envelope["params_law"]["exponent"]["value"] < 0.8
+    dropped = fit["filters"][1]
+    assert dropped["name"] == "seeds_averaged"
+    assert len(dropped["dropped"]) == 4  # three seeds of two cells leave one each
+
+
+def family_of(study: Path) -> ShapeFamily:
+    columns = ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")
+    rows = pq.read_table(study / "runs.parquet", columns=list(columns)).to_pylist()
+    return ShapeFamily([Shape(**row) for row in rows], "params_non_embedding", "matmul")
+
+
+def test_the_plan_contains_the_planted_optimum(study: Path, planted: dict[str, float]) -> None:
+    plan = document(study / "plan.json")
+    assert plan["basis"] == "hoffmann"
+    assert plan["reasons"] == {"hoffmann": None, "isoflop": None}
+    family = family_of(study)
+    for budget in plan["budgets"]:
+        truth = numerical_optimum(planted, budget["flops"], family.flops_per_token, (100, 1e10))
+        found = budget["hoffmann"]
+        for name, value in (("params_opt", truth.params), ("tokens_opt", truth.tokens), ("loss", truth.loss)):
+            interval = found[name]["intervals"][1]
+            width = interval["high"] - interval["low"]
+            assert interval["low"] - width / 4 <= float(value) <= interval["high"] + width / 4
+        assert budget["isoflop"]["params_opt"]["value"] == pytest.approx(float(truth.params), rel=1.5)
+        model = budget["model"]
+        assert model["d_model"] % 8 == 0
+        assert model["d_model"] % model["n_head"] == 0
+        assert model["tokens"] == model["steps"] * model["batch_tokens"]
+        assert model["flops"] == pytest.approx(budget["flops"], rel=1e-3)
+        assert model["params"] == pytest.approx(found["params_opt"]["value"], rel=0.4)
+        assert min(found["regret"]["loss_nats"]) == pytest.approx(0, abs=5e-3)
+    near, far = plan["budgets"]
+    assert near["extrapolation"]["flops_decades"] == 0
+    assert far["extrapolation"]["flops_decades"] > 1.5
+    assert any("decades beyond the largest run" in note for note in far["warnings"])
+
+
+def test_the_backtest_scores_each_law(study: Path) -> None:
+    backtest = document(study / "backtest.json")
+    assert set(backtest["laws"]) == {"hoffmann", "kaplan", "compute"}
+    assert backtest["laws"]["hoffmann"]["mean_absolute_relative_error"] < 0.01
+    assert {row["run"] for row in backtest["rows"] if row["law"] == "hoffmann"} == set(backtest["held_out"])
+    for row in backtest["rows"]:
+        assert row["low"] < row["high"]
+        assert row["relative_error_percent"] == pytest.approx(100 * (row["predicted"] / row["measured"] - 1))
+        assert row["inside"] is (row["low"] <= row["measured"] <= row["high"])
+
+
+def test_two_runs_of_the_stage_write_the_same_bytes(rows: Rows, write_runs: Write) -> None:
+    runs = write_runs(rows)
+    names = ("kaplan", "isoflop", "compute")
+    written = []
+    for _ in range(2):
+        output = fit_all(runs, names)
+        written.append({path.name: path.read_bytes() for path in sorted(output.iterdir())})
+    assert written[0] == written[1]
+    assert len(written[0]) == 9
+    other = fit_all(runs, names, FitOptions(bootstrap=100, seed=1))
+    assert (other / "kaplan.draws.parquet").read_bytes() != written[0]["kaplan.draws.parquet"]
+
+
+def test_refused_fits_are_written_with_their_reason(rows: Rows, write_runs: Write) -> None:
+    one_size = [row for row in rows if row["d_model"] == 72]
+    output = fit_all(write_runs(one_size))
+    reasons = {name: document(output / f"{name}.json") for name in FITS}
+    codes = {name: fit["reason"] and fit["reason"]["code"] for name, fit in reasons.items()}
+    assert codes["params"] == codes["kaplan"] == codes["hoffmann"] == "single_value"
+    assert codes["isoflop"] == "too_few_points"
+    assert codes["tokens"] is None
+    refused = reasons["hoffmann"]
+    assert refused["status"] == "refused"
+    assert refused["parameters"] == refused["derived"] == {}
+    draws = pq.read_table(output / "hoffmann.draws.parquet")
+    assert draws.num_rows == 0
+    assert {"E", "A", "B", "alpha", "beta", "a"} <= set(draws.column_names)
+    plan = output.parent / "plan.json"
+    make_plan(output.parent / "runs.parquet", output, plan, [1e14])
+    assert document(plan)["basis"] is None
+    assert document(plan)["reasons"]["hoffmann"]["code"] == "single_value"
+    assert document(plan)["budgets"][0]["status"] == "refused"
+    assert "model" not in document(plan)["budgets"][0]
+
+
+def test_without_hoffmann_the_isoflop_laws_decide(rows: Rows, write_runs: Write) -> None:
+    runs = write_runs(rows)
+    output = fit_all(runs, ("isoflop",))
+    make_plan(runs, output, runs.parent / "plan.json", [1e14], batch_tokens=4096)
+    plan = document(runs.parent / "plan.json")
+    assert plan["basis"] == "isoflop"
+    assert plan["reasons"]["hoffmann"]["code"] == "not_fitted"
+    budget = plan["budgets"][0]
+    assert budget["hoffmann"] is None
+    assert budget["model"]["loss"] is None
+    assert budget["model"]["batch_tokens"] == 4096
+    assert any("no loss is predicted" in note for note in budget["warnings"])
+
+
+def test_a_plan_needs_budgets_and_a_fit(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
+    runs = write_runs(rows)
+    with pytest.raises(ConfigError, match="plan budget -1"):
+        make_plan(runs, tmp_path, tmp_path / "plan.json", [-1.0])
+    with pytest.raises(TableError, match=r"neither hoffmann\.json nor isoflop\.json"):
+        make_plan(runs, tmp_path, tmp_path / "plan.json", [1e14])
+
+
+def test_seed_noise_is_pooled(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
+    run_noise(write_runs(rows), tmp_path / "noise.json", OPTIONS)
+    noise = document(tmp_path / "noise.json")
+    assert [cell["seeds"] for cell in noise["cells"]] == [3, 3]
+    pooled = noise["pooled"]
+    squares = sum(2 * cell["sd_nats"] ** 2 for cell in noise["cells"])
+    assert pooled["degrees_of_freedom"] == 4
+    assert pooled["sd_nats"]["value"] == pytest.approx(np.sqrt(squares / 4))
+    interval = pooled["relative_sd"]["interval"]
+    assert interval["low"] <= 0.003 <= interval["high"]  # the planted noise
+    run_noise(write_runs([row for row in rows if row["seed"] == 0]), tmp_path / "noise.json", OPTIONS)
+    assert document(tmp_path / "noise.json")["reason"]["code"] == "too_few_points"
+
+
+def test_offset_that_is_not_identified_is_said(rows: Rows, write_runs: Write) -> None:
+    """With ten times the noise the irreducible loss may be zero: refused, or kept with a warning that says so."""
+    rng = np.random.default_rng(3)
+    noisy = [row | {"test_loss_nats": row["test_loss_nats"] * np.exp(0.05 * rng.standard_normal())} for row in rows]
+    fit = document(fit_all(write_runs(noisy), ("hoffmann",)) / "hoffmann.json")
+    if fit["status"] == "refused":
+        assert fit["reason"]["code"] in {"not_identified", "not_converged"}
+    else:
+        assert fit["diagnostics"]["offset_identified"] is False
+        assert any("do not identify it" in note for note in fit["diagnostics"]["warnings"])
