@@ -1,0 +1,52 @@
+"""From the files of a study to the files of a figure: svg, png and the table that was drawn."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from scaling_lab.errors import ConfigError
+from scaling_lab.figures.backtest import backtest
+from scaling_lab.figures.drawing import Drawing
+from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.isoflop_profiles import isoflop_profiles
+from scaling_lab.figures.learning_curves import learning_curves
+from scaling_lab.figures.optimal_allocation import optimal_allocation
+from scaling_lab.figures.power_laws import power_laws
+from scaling_lab.figures.size_and_data import size_and_data
+from scaling_lab.figures.style import house_style, save
+from scaling_lab.files import atomic_path
+
+FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
+    "power_laws": power_laws,
+    "learning_curves": learning_curves,
+    "size_and_data": size_and_data,
+    "isoflop_profiles": isoflop_profiles,
+    "optimal_allocation": optimal_allocation,
+    "backtest": backtest,
+}
+"""Every figure by name: a new one is one function and its entry here."""
+
+
+def draw_figure(name: str, study: dict[str, Any], results: Path, output: Path) -> None:
+    """Write figure `name` of `study` (study.json) to `output` (.svg), with .png and .csv of the same name beside it.
+
+    Raises:
+        ConfigError: no figure has that name.
+        TableError: a table or fit of the study is missing.
+    """
+    if name not in FIGURES:
+        raise ConfigError(f"figure {name!r} is not one of {', '.join(FIGURES)}")
+    with house_style():
+        drawing = FIGURES[name](StudyData(study, results))
+        _write_csv(drawing, output.with_suffix(".csv"))
+        save(drawing.figure, output)
+
+
+def _write_csv(drawing: Drawing, path: Path) -> None:
+    with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, drawing.columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(drawing.rows)

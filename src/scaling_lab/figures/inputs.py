@@ -1,0 +1,163 @@
+"""What figures and report read about a study: its tables, fits, plan and backtest, as plain values and columns."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from scaling_lab.errors import TableError
+from scaling_lab.science.laws import LAWS, Array
+from scaling_lab.tables import read_rows
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit: its JSON record, the bootstrap draws and the points that it used."""
+
+    record: Mapping[str, Any]
+    draws: Columns
+    points: Columns
+
+    @property
+    def ok(self) -> bool:
+        """Whether the law was fitted rather than refused."""
+        return bool(self.record["status"] == "ok")
+
+    @property
+    def reason(self) -> dict[str, str]:
+        """Code and message of the refusal."""
+        return dict(self.record["reason"])
+
+    def value(self, name: str) -> float:
+        """A parameter or derived quantity."""
+        entry = {**self.record["derived"], **self.record["parameters"]}[name]
+        return float(entry["value"])
+
+    def predict(self, variables: Mapping[str, Array], law: str | None = None) -> Array:
+        """Loss in nats [n] of the fitted law."""
+        chosen = LAWS[law or self.record["law"]]
+        parameters = {name: self.value(name) for name in chosen.parameter_names}
+        return chosen.predict(parameters, variables)
+
+    def band(self, variables: Mapping[str, Array], level: float, law: str | None = None) -> tuple[Array, Array] | None:
+        """Percentile band [n] of the law's draws; None with fewer than 20 of them."""
+        chosen = LAWS[law or self.record["law"]]
+        parameters = {name: self.draws[name][:, None] for name in chosen.parameter_names}
+        if len(parameters[chosen.parameter_names[0]]) < 20:
+            return None
+        losses = chosen.predict(parameters, {name: values[None, :] for name, values in variables.items()})
+        low, high = np.quantile(losses, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return low, high
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """A finished study. Files are read when first asked for, so that a figure touches only what it draws."""
+
+    study: Mapping[str, Any]
+    results: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the study, and of its folders."""
+        return str(self.study["name"])
+
+    @property
+    def loss_column(self) -> str:
+        """Column of the losses that the laws were fitted to."""
+        return str(self.study["fit"]["loss"])
+
+    @property
+    def params_column(self) -> str:
+        """Column of N in the study's convention."""
+        return str(self.study["fit"]["params"])
+
+    @property
+    def flops_convention(self) -> str:
+        """What C counts."""
+        return str(self.study["fit"]["flops"])
+
+    @property
+    def flops_column(self) -> str:
+        """Column of C in the study's convention."""
+        return f"flops_{self.flops_convention}"
+
+    @property
+    def level(self) -> float:
+        """Level of the study's intervals."""
+        return float(self.study["fit"]["level"])
+
+    @cached_property
+    def runs(self) -> list[dict[str, Any]]:
+        """Rows of runs.parquet."""
+        return read_rows(self.results / "tables" / self.name / "runs.parquet")
+
+    @cached_property
+    def runs_by_id(self) -> dict[str, dict[str, Any]]:
+        """Rows of runs.parquet by run."""
+        return {row["run"]: row for row in self.runs}
+
+    def curves(self) -> Iterator[tuple[dict[str, Any], Columns]]:
+        """Each run's row with its learning curve, in the order of the table."""
+        curves = _columns(self.results / "tables" / self.name / "curves.parquet")
+        for row in self.runs:
+            mask = curves["run"] == row["run"]
+            yield row, {name: values[mask] for name, values in curves.items()}
+
+    def fit(self, name: str) -> Fit | None:
+        """A fit of the study; None when the study does not ask for it."""
+        if name not in self.study["fits"]:
+            return None
+        folder = self.results / "fits" / self.name
+        return Fit(
+            _document(folder / f"{name}.json"),
+            _columns(folder / f"{name}.draws.parquet"),
+            _columns(folder / f"{name}.points.parquet"),
+        )
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """plan.json."""
+        return _document(self.results / "plans" / self.name / "plan.json")
+
+    @cached_property
+    def backtest(self) -> dict[str, Any]:
+        """backtest.json."""
+        return _document(self.results / "plans" / self.name / "backtest.json")
+
+
+def read_study(name: str, results: Path) -> StudyData:
+    """A study by name, from `results/tables/{name}/study.json`."""
+    return StudyData(_document(results / "tables" / name / "study.json"), results)
+
+
+def vertex_interval(profile: Mapping[str, Any], level: float) -> tuple[float, float]:
+    """Interval of N at the vertex from its standard error in log N."""
+    reach = math.exp(NormalDist().inv_cdf((1 + level) / 2) * profile["params_opt_relative_se"])
+    return profile["params_opt"] / reach, profile["params_opt"] * reach
+
+
+def _document(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise TableError(f"{path}: no such file; it is written before figures and report")
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _columns(path: Path) -> Columns:
+    if not path.exists():
+        raise TableError(f"{path}: no such table")
+    table = pq.read_table(path)
+    return {name: table[name].to_numpy(zero_copy_only=False) for name in table.schema.names}

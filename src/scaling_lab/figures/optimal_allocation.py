@@ -1,0 +1,155 @@
+"""Hoffmann et al. 2022, Figure 3 centre and right: the best size and the best amount of data against compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from scaling_lab.figures.drawing import Drawing
+from scaling_lab.figures.inputs import Fit, StudyData, vertex_interval
+from scaling_lab.figures.labels import TOKENS, flops_label, params_label
+from scaling_lab.figures.style import (
+    BLUE,
+    INK,
+    ORANGE,
+    RED,
+    legend_below,
+    log_counts,
+    new_figure,
+    refused,
+    shade_beyond,
+)
+from scaling_lab.science.accounting import Shape
+from scaling_lab.science.laws import LAWS, Array
+from scaling_lab.science.optimum import numerical_optimum
+from scaling_lab.science.shapes import ShapeFamily
+
+_SHAPE = ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """The two panels, N above C and D above C, with what every series needs."""
+
+    panels: list[Axes]
+    data: StudyData
+    drawing: Drawing
+    family: ShapeFamily
+    budgets: list[float]  # of the plan
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Column names of the vertical axes."""
+        return self.data.params_column, "tokens"
+
+
+def optimal_allocation(data: StudyData) -> Drawing:
+    """N_opt and D_opt by three methods, carried on to the budgets of the plan; the ground beyond the data is shaded."""
+    figure, panels = new_figure(2, 11.5, 5.2)
+    shapes = [Shape(*(row[name] for name in _SHAPE)) for row in data.runs]
+    family = ShapeFamily(shapes, data.study["fit"]["params"], data.study["fit"]["flops"])
+    budgets = [budget["flops"] for budget in data.plan["budgets"]]
+    canvas = _Canvas(panels, data, Drawing(figure), family, budgets)
+    refusals = []
+    for name, draw in (("hoffmann", _law), ("compute", _envelope), ("isoflop", _vertices)):
+        fit = data.fit(name)
+        if fit is not None and (fit.ok or name == "isoflop"):
+            draw(canvas, fit)
+        if fit is not None and not fit.ok:
+            refusals.append({"code": f"{name}, {fit.reason['code']}", "message": fit.reason["message"]})
+    _planned(canvas)
+    _finish(canvas)
+    for axes, reason in zip(panels, refusals, strict=False):
+        refused(axes, "law", reason)
+    legend_below(figure, panels, 3)
+    return canvas.drawing
+
+
+def _law(canvas: _Canvas, fit: Fit) -> None:
+    """The optimum of the Hoffmann law, for models of the study's proportions, with the band of its draws."""
+    data, family, names = canvas.data, canvas.family, LAWS["hoffmann"].parameter_names
+    costs = [row[data.flops_column] for row in data.runs]
+    grid = np.geomspace(min(costs), max([*costs, *canvas.budgets]) * 1.5, 60)
+    cost, span = family.flops_per_token, family.params_range
+    best = numerical_optimum({name: fit.value(name) for name in names}, grid, cost, span)
+    drawn = numerical_optimum({name: fit.draws[name][:, None] for name in names}, grid, cost, span)
+    label = f"Hoffmann's law, {data.level:.0%} interval"
+    for axes, name, value, spread in zip(
+        canvas.panels, canvas.names, (best.params, best.tokens), (drawn.params, drawn.tokens), strict=True
+    ):
+        low, high = np.quantile(spread, [(1 - data.level) / 2, (1 + data.level) / 2], axis=0)
+        axes.fill_between(grid, low, high, color=ORANGE, alpha=0.25, linewidth=0, zorder=1)
+        axes.plot(grid, value, color=ORANGE, zorder=2, label=label)
+        columns = {data.flops_column: grid, name: value, f"{name}_low": low, f"{name}_high": high}
+        canvas.drawing.record(name, label, **columns)
+
+
+def _vertices(canvas: _Canvas, fit: Fit) -> None:
+    """Vertices of the accepted profiles, drawn even where too few are left for a power law."""
+    data, label = canvas.data, f"IsoFLOP minima, {canvas.data.level:.0%} interval"
+    profiles = [profile for profile in fit.record["profiles"] if profile["status"] == "ok"]
+    if fit.ok:
+        _isoflop_laws(canvas, fit)
+    if not profiles:
+        return
+    flops, params, tokens = (np.array([p[key] for p in profiles]) for key in ("flops", "params_opt", "tokens_opt"))
+    low, high = np.array([vertex_interval(profile, data.level) for profile in profiles]).T
+    # At a fixed budget an interval of N is one of D, turned over.
+    cost = canvas.family.flops_per_token
+    in_tokens = (tokens * cost(params) / cost(high), tokens * cost(params) / cost(low))
+    for axes, name, value, ends in zip(
+        canvas.panels, canvas.names, (params, tokens), ((low, high), in_tokens), strict=True
+    ):
+        reach = [value - ends[0], ends[1] - value]
+        axes.errorbar(flops, value, yerr=reach, fmt="*", color=INK, markersize=10, capsize=4, zorder=4, label=label)
+        columns = {data.flops_column: flops, name: value, f"{name}_low": ends[0], f"{name}_high": ends[1]}
+        canvas.drawing.record(name, label, **columns)
+
+
+def _isoflop_laws(canvas: _Canvas, fit: Fit) -> None:
+    """The power laws through the vertices, as far as the plan goes."""
+    flops = np.array([profile["flops"] for profile in fit.record["profiles"]])
+    grid = np.geomspace(flops.min(), max([flops.max(), *canvas.budgets]) * 1.5, 2)
+    laws = (("params_coefficient", "a"), ("tokens_coefficient", "b"))
+    for axes, name, (coefficient, exponent) in zip(canvas.panels, canvas.names, laws, strict=True):
+        value = fit.value(coefficient) * grid ** fit.value(exponent)
+        axes.plot(grid, value, color=INK, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=2, label="IsoFLOP power law")
+        canvas.drawing.record(name, "IsoFLOP power law", **{canvas.data.flops_column: grid, name: value})
+
+
+def _envelope(canvas: _Canvas, fit: Fit) -> None:
+    """Runs that no cheaper run beats, as they were trained: their sizes are those of the grid, hence the steps."""
+    data, label = canvas.data, "runs on the lower envelope"
+    rows = [data.runs_by_id[run] for run in fit.record["envelope"]["runs"]]
+    flops = np.array([row[data.flops_column] for row in rows])
+    for axes, name in zip(canvas.panels, canvas.names, strict=True):
+        value: Array = np.array([row[name] for row in rows])
+        axes.plot(flops, value, "o", color=BLUE, markersize=5, zorder=3, label=label)
+        canvas.drawing.record(name, label, **{data.flops_column: flops, name: value})
+
+
+def _planned(canvas: _Canvas) -> None:
+    """The buildable models of the plan; none for a refused budget."""
+    data, label = canvas.data, "models of the plan"
+    models = [budget["model"] for budget in data.plan["budgets"] if budget["status"] == "ok"]
+    if not models:
+        return
+    flops = np.array([model["flops"] for model in models])
+    for axes, name, key in zip(canvas.panels, canvas.names, ("params", "tokens"), strict=True):
+        value: Array = np.array([model[key] for model in models])
+        axes.plot(flops, value, "D", color=RED, markerfacecolor="white", markeredgewidth=1.6, zorder=4, label=label)
+        canvas.drawing.record(name, label, **{data.flops_column: flops, name: value})
+
+
+def _finish(canvas: _Canvas) -> None:
+    data, panels = canvas.data, canvas.panels
+    largest = max(row[data.flops_column] for row in data.runs)
+    for axes in panels:
+        log_counts(axes, "y")
+        log_counts(axes)
+        axes.set_xlabel(flops_label(data.flops_convention).replace("\n", " "))
+        shade_beyond(axes, largest)
+    panels[0].set_ylabel(params_label(data.params_column))
+    panels[1].set_ylabel(f"D: {TOKENS}")

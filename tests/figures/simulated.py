@@ -1,0 +1,100 @@
+"""A SIMULATED study: the losses of a planted Hoffmann law with seed noise, in the files that real runs leave."""
+
+import json
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from scaling_lab.config import Config, StudyConfig
+from scaling_lab.grid import expand_study
+from scaling_lab.spec import RunSpec, canonical_json
+from scaling_lab.tables import collect
+from scaling_lab.training.curves import History, curve_table
+
+SIZES = [[2, 12], [2, 16], [2, 24], [3, 32], [3, 48], [4, 56], [4, 72]]
+PLANTED = {"E": 1.4, "A": 22.0, "alpha": 0.30, "B": 150.0, "beta": 0.33}
+NOISE = 0.002
+OFFSETS = {"validation": 0.01, "test": 0.0, "unseen": 0.14, "wiki": 0.9, "hansard": 0.45}
+QUESTION = "SIMULATED: does the laboratory find the law that was planted in these losses?"
+
+
+def study_config(**changes: Any) -> StudyConfig:
+    """Budgets, sizes and data in the layout of the default study, smaller."""
+    grid = [
+        {"shapes": SIZES, "budgets": [1e11, 3e11, 1e12, 3e12], "token_range": [200_000, 9_000_000]},
+        {"shapes": SIZES, "tokens": [7_700_000]},
+        {"shapes": [[4, 72]], "tokens": [240_625, 481_250, 962_500, 1_925_000, 3_850_000]},
+        {"shapes": [[2, 16], [3, 32]], "tokens": [962_500], "seeds": [0, 1, 2]},
+    ]
+    fits = ["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+    names = ["power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"]
+    raw = {"question": QUESTION, "grid": grid, "fits": fits, "figures": names, "fit": {"bootstrap": 60}}
+    return StudyConfig.model_validate(raw | changes)
+
+
+def write_tables(results: Path, study: StudyConfig, name: str = "simulated") -> dict[str, Any]:
+    """Run folders, study.json and both tables under `results`; returns study.json."""
+    config = Config(transfer=("wiki", "hansard"))
+    runs = expand_study(name, study, config)
+    for run, spec in runs.items():
+        _write_run(results / "runs" / run, spec)
+    document = {**study.model_dump(mode="json"), "name": name, "runs": list(runs)}
+    folder = results / "tables" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study.json").write_text(json.dumps(document), encoding="utf-8")
+    collect(folder / "study.json", results / "runs", folder / "runs.parquet", folder / "curves.parquet")
+    return document
+
+
+def planted_loss(params: Any, tokens: Any) -> Any:
+    """Nats per token of the planted law."""
+    return PLANTED["E"] + PLANTED["A"] / params ** PLANTED["alpha"] + PLANTED["B"] / tokens ** PLANTED["beta"]
+
+
+def _write_run(folder: Path, spec: RunSpec) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([spec.seed, spec.tokens, spec.architecture.d_model])
+    (folder / "spec.json").write_text(canonical_json(spec), encoding="utf-8")
+    params = spec.architecture.shape.params_non_embedding
+    loss = planted_loss(params, spec.tokens) * np.exp(NOISE * rng.standard_normal())
+    history = _history(spec, params, loss, rng)
+    pq.write_table(curve_table(spec, history), folder / "metrics.parquet")
+    (folder / "summary.json").write_text(json.dumps(_summary(spec, loss, history)), encoding="utf-8")
+
+
+def _history(spec: RunSpec, params: int, final: float, rng: np.random.Generator) -> History:
+    tokens = spec.batch_tokens * np.arange(1, spec.steps + 1)
+    steady = planted_loss(params, np.maximum(tokens, 20_000)) * 1.02
+    mixed = np.minimum(steady, 6.93) + (final - steady[-1]) * (tokens / spec.tokens) ** 8
+    losses = mixed * np.exp(0.01 * rng.standard_normal(spec.steps))
+    return History(losses.tolist(), [0.5] * spec.steps, {spec.steps: float(final)}, {0: 0.0, spec.steps: 12.0})
+
+
+def _summary(spec: RunSpec, loss: float, history: History) -> dict[str, Any]:
+    shape = 1 + 0.9 / np.sqrt(np.arange(1, spec.architecture.context + 1))
+    position = shape / shape.mean()
+    evaluations = {
+        name: {
+            "loss_nats": loss + offset,
+            "bits_per_byte": (loss + offset) / log(2) / 2.7,
+            "tokens": 65536,
+            "loss_by_position_nats": ((loss + offset) * position).tolist(),
+        }
+        for name, offset in OFFSETS.items()
+    }
+    return {
+        "run": spec.run_id,
+        "status": "ok",
+        "steps": spec.steps,
+        "tokens": spec.tokens,
+        "train_loss_nats": history.smoothed(spec.steps),
+        "evaluations": evaluations,
+        "wall_s": 12.0,
+        "tokens_per_s": spec.tokens / 12.0,
+        "finished": 1.7e9,
+        "device": "cpu",
+        "threads": 1,
+    }
