@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.science.accounting import FLOPS_CONVENTIONS, PF_DAY, Shape
@@ -72,6 +72,7 @@ def test_training_flops_in_pf_days() -> None:
     assert shape.training_flops("6n", 131_072_000_000) / PF_DAY == pytest.approx(0.7730941, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 12), st.integers(1, 16), st.integers(1, 5000), st.integers(1, 60_000))
 def test_groups_sum_to_the_total(n_layer: int, heads: int, size: int, inner: int, vocab: int) -> None:
     shape = Shape(n_layer, heads * size, heads, inner, 128, vocab)

@@ -96,7 +96,7 @@ def test_numerical_optimum_over_draws() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LAWS))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_log_form_is_the_function_and_its_derivative(name: str, data: st.DataObject) -> None:
     law = LAWS[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -10,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.files import sha256_of
 from scaling_lab.fits.labels import flops_label, params_label
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.selection import Selection, status_ok
+from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.bootstrap import percentile_interval
-from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.planner import (
     LEVELS,
     BudgetPlan,
@@ -34,23 +32,6 @@ from scaling_lab.science.shapes import ShapeFamily
 
 FAR = 1.0  # decades beyond the largest run from which a plan carries a warning
 MAX_EDGE_SHARE = 0.05
-
-
-@dataclass(frozen=True)
-class StoredFit:
-    """A fit's document and its draws, as the fit stage wrote them."""
-
-    document: dict[str, Any]
-    draws: dict[str, Array]
-
-    @property
-    def ok(self) -> bool:
-        """Whether the fit was not refused."""
-        return bool(self.document["status"] == "ok")
-
-    def value(self, name: str) -> float:
-        """A fitted parameter."""
-        return float(self.document["parameters"][name]["value"])
 
 
 @dataclass(frozen=True)
@@ -102,24 +83,6 @@ def make_plan(
         "version": version("scaling-lab"),
     }
     write_json(output, document)
-
-
-def read_fit(fits_dir: Path, name: str) -> StoredFit | None:
-    """A fit and its draws; None if the study does not have it."""
-    path = fits_dir / f"{name}.json"
-    if not path.exists():
-        return None
-    columns = pq.read_table(fits_dir / f"{name}.draws.parquet").to_pydict()
-    draws = {column: np.array(values, dtype=np.float64) for column, values in columns.items()}
-    return StoredFit(json.loads(path.read_text(encoding="utf-8")), draws)
-
-
-def fitted_law(fit: StoredFit, points: Path) -> FittedLaw:
-    """The Hoffmann law with its draws and the residuals of its runs, inflated for its parameters."""
-    names = LAWS["hoffmann"].parameter_names
-    residuals = np.array(pq.read_table(points, columns=["residual"])["residual"].to_pylist(), dtype=np.float64)
-    inflated = residuals * np.sqrt(len(residuals) / (len(residuals) - len(names)))
-    return FittedLaw({n: fit.value(n) for n in names}, {n: fit.draws[n] for n in names}, inflated)
 
 
 def _document(
@@ -262,9 +225,12 @@ def _warnings(
 ) -> list[str]:
     notes = []
     if plan is None:
-        notes.append(
-            "the Hoffmann law was refused: size and tokens are the IsoFLOP power laws', and no loss is predicted"
-        )
+        notes.append("no Hoffmann law: size and tokens are the IsoFLOP power laws', and no loss is predicted")
+        if beyond["flops_decades"] > 0:
+            notes.append(
+                "the IsoFLOP intervals hold the noise of the profiles alone; N_opt(C) bends where heads and attention "
+                "are counted, and neither that nor the parabolas' bias is in them"
+            )
     if study.hoffmann and study.hoffmann.document["diagnostics"]["offset_identified"] is False:
         notes.append("the irreducible loss is not identified by the runs: losses far beyond them are not supported")
     for name, decades in beyond.items():

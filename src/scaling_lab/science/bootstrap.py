@@ -17,7 +17,6 @@ from scaling_lab.science.fitting import FitResult, noise_free_objective
 from scaling_lab.science.laws import Array
 
 _ITERATIONS = 200
-_TOLERANCE_FACTOR = 100  # a refit needs no more digits than the spread it contributes to
 _SCATTER = 3.0  # standard errors
 
 
@@ -81,7 +80,7 @@ def bootstrap_law(result: FitResult, options: BootstrapOptions) -> Draws:
     )
     pick = np.arange(count) * tried + np.argmin(found.objective.reshape(count, tried), axis=1)
     noise_free = noise_free_objective(len(result.loss), result.objective.threshold)
-    converged = found.converged(_TOLERANCE_FACTOR * result.objective.tolerance, noise_free)[pick]
+    converged = found.converged(result.objective.refit_tolerance, noise_free)[pick]
     theta = found.theta[pick]
     reasons = {
         "degenerate_resample": _degenerate(result, weights),

@@ -61,7 +61,7 @@ def bootstrap_envelope(
     law = envelope.law
     problem = Problem(law.law, {"X": np.log(flops)}, law.objective.threshold)
     found = descend(problem, np.tile(law.theta, (len(weights), 1)), noisy, weights, 200)
-    good = found.converged(100 * law.objective.tolerance, noise_free_objective(n, law.objective.threshold))
+    good = found.converged(law.objective.refit_tolerance, noise_free_objective(n, law.objective.threshold))
     parameters = law.law.natural(found.theta[good])
     exponent, coefficient = fit_power_line(flops, np.broadcast_to(params, weights.shape), weights)
     values = parameters | law.law.derive(parameters)

@@ -39,7 +39,12 @@ class Objective:
     @property
     def tolerance(self) -> float:
         """Largest relative projected gradient of an accepted optimum."""
-        return {"huber": 1e-5, "squares": 1e-7, "lad": 2e-2}[self.name]
+        return {"huber": 1e-5, "squares": 1e-7, "lad": 1e-3}[self.name]
+
+    @property
+    def refit_tolerance(self) -> float:
+        """The same for a bootstrap refit, which needs no more digits than the spread it contributes to."""
+        return min(100 * self.tolerance, 0.1)
 
     def value(self, huber: float) -> float:
         """The objective in its own unit: sum of Huber terms, sum of squares / 2, or sum of absolute deviations."""
