@@ -6,7 +6,7 @@ Heavy libraries are imported inside the commands that need them, so that `--help
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,11 @@ Output = Annotated[Path, typer.Option(help="file to write; its folder is made wh
 Study = Annotated[Path, typer.Option(help="study.json, written by specify_study")]
 Results = Annotated[Path, typer.Option(help="the results folder")]
 StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study; repeat for several")]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def main() -> None:
@@ -35,11 +40,11 @@ def fetch_corpus(source: str, texts: Annotated[list[str] | None, typer.Argument(
     if texts:
         from scaling_lab.corpus.texts import read_texts
 
-        read_texts(source, texts, output)
+        read_texts(source, texts, output.parent)
     else:
         from scaling_lab.corpus.sources import fetch_corpus
 
-        fetch_corpus(source, output)
+        fetch_corpus(source, output.parent)
 
 
 @app.command()
@@ -127,6 +132,53 @@ def collect(
 
 
 @app.command()
+def fit_study(
+    name: str,
+    *,
+    study: Study,
+    runs: Annotated[Path, typer.Option(help="runs.parquet")],
+    curves: Annotated[Path, typer.Option(help="curves.parquet")],
+    output: Output,
+) -> None:
+    """Fit one law of a study."""
+    from scaling_lab.fits.options import FitOptions
+    from scaling_lab.fits.stage import run_fit
+
+    run_fit(name, runs, curves, output.parent, FitOptions(**_read_json(study)["fit"]))
+
+
+@app.command()
+def backtest(runs: Path, *, study: Study, output: Output) -> None:
+    """Fit without the most expensive runs, and predict them."""
+    from scaling_lab.fits.backtest import run_backtest
+    from scaling_lab.fits.options import FitOptions
+
+    run_backtest(runs, output, FitOptions(**_read_json(study)["fit"]))
+
+
+@app.command()
+def measure_noise(runs: Path, *, study: Study, output: Output) -> None:
+    """Measure how much the loss of a run differs between seeds."""
+    from scaling_lab.fits.noise import run_noise
+    from scaling_lab.fits.options import FitOptions
+
+    run_noise(runs, output, FitOptions(**_read_json(study)["fit"]))
+
+
+@app.command()
+def plan_study(
+    runs: Path, *, study: Study, fits: Annotated[Path, typer.Option(help="folder of the fits")], output: Output
+) -> None:
+    """Plan the compute-optimal model for the budgets of a study."""
+    from scaling_lab.config import PlanConfig, TrainingConfig
+    from scaling_lab.fits.plan import make_plan
+
+    content = _read_json(study)
+    plan, training = PlanConfig.model_validate(content["plan"]), TrainingConfig.model_validate(content["training"])
+    make_plan(runs, fits, output, plan, training)
+
+
+@app.command()
 def report(
     studies: StudyNames,
     *,
@@ -146,7 +198,7 @@ def figure(name: str, *, study: Study, results: Results = Path("results"), outpu
     """Draw one figure as svg and png, with its data as csv."""
     from scaling_lab.figures.draw import draw_figure
 
-    draw_figure(name, json.loads(study.read_text(encoding="utf-8")), results, output)
+    draw_figure(name, _read_json(study), results, output)
 
 
 @app.command()

@@ -65,23 +65,23 @@ class TokenizerConfig(Frozen):
 
 
 class LearningRateConfig(Frozen):
-    """Peak rate by non-embedding parameters N."""
+    """Peak rate by non-embedding parameters N and training tokens D."""
 
-    rule: Literal["power", "kaplan", "constant"] = Field(
-        default="power", description="power: coefficient * N^-exponent; kaplan: Eq D.1 times coefficient; constant"
+    rule: Literal["power", "kaplan"] = Field(
+        default="power",
+        description="power: coefficient * N^-params_exponent * D^-tokens_exponent; kaplan: coefficient * Eq D.1",
     )
-    coefficient: float = Field(default=0.035, gt=0, allow_inf_nan=False, description="see `rule`")
-    exponent: float = Field(default=0.16, ge=0, le=2, allow_inf_nan=False, description="see `rule`")
+    coefficient: float = Field(default=4.8, gt=0, allow_inf_nan=False, description="see `rule`")
+    params_exponent: float = Field(default=0.36, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all N")
+    tokens_exponent: float = Field(default=0.2, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all D")
 
 
 class BatchConfig(Frozen):
     """Tokens per optimizer step by training tokens D, rounded to whole contexts."""
 
-    rule: Literal["power", "constant"] = Field(
-        default="power", description="power: coefficient * D^exponent (the form of Step Law); constant: coefficient"
-    )
-    coefficient: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="see `rule`")
-    exponent: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False, description="see `rule`")
+    rule: Literal["power"] = Field(default="power", description="coefficient * D^exponent (the form of Step Law)")
+    coefficient: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="tokens, where the exponent is 0")
+    exponent: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False, description="0: the same at all D")
 
 
 class OptimizerConfig(Frozen):
@@ -109,15 +109,16 @@ class ScheduleConfig(Frozen):
 class EvaluationConfig(Frozen):
     """Fixed token sets, the same for every run."""
 
-    tokens: int = Field(default=65536, ge=1024, description="tokens evaluated of each set")
-    points: int = Field(default=4, ge=1, le=20, description="validation evaluations in a run, at horizon / 2^k")
+    tokens: int = Field(default=65536, ge=1024, description="tokens evaluated of validation and test")
+    transfer_tokens: int = Field(default=16384, ge=1024, description="tokens evaluated of every other set")
+    points: int = Field(default=3, ge=1, le=20, description="validation evaluations in a run, at horizon / 2^k")
 
 
 class TrainingConfig(Frozen):
     """The recipe: everything of a run but its size and its tokens."""
 
     context: int = Field(default=128, ge=2, description="tokens of context")
-    head_dim: int = Field(default=16, ge=1, description="width of a head, where it divides d_model; else one head")
+    head_dim: int = Field(default=16, ge=1, description="least width of a head: as many heads as fit")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout on embeddings, attention and branches")
     learning_rate: LearningRateConfig = LearningRateConfig()
     batch: BatchConfig = BatchConfig()
@@ -172,22 +173,31 @@ class GridBlock(Frozen):
 
 
 class PlanConfig(Frozen):
-    """Budgets to plan for."""
+    """Budgets to plan for: FLOPs, by the convention of `fit.flops_convention`."""
 
+    budgets: tuple[float, ...] = Field(default=(), description="training FLOPs")
     budget_multiples: tuple[float, ...] = Field(
-        default=(10.0, 100.0, 1000.0), min_length=1, description="of the study's largest run"
+        default=(10.0, 100.0, 1000.0), description="the same as multiples of the study's most expensive run"
     )
+
+    @model_validator(mode="after")
+    def _some_budget(self) -> Self:
+        if not self.budgets and not self.budget_multiples:
+            raise ValueError("give `budgets` or `budget_multiples`")
+        if any(not 0 < value < float("inf") for value in (*self.budgets, *self.budget_multiples)):
+            raise ValueError("budgets are positive, finite numbers")
+        return self
 
 
 class FitConfig(Frozen):
     """How the laws are fitted."""
 
-    loss: str = Field(default="test_loss_nats", description="column of runs.parquet")
-    params: ParamsConvention = Field(default="params_non_embedding", description="what N counts in L(N, D)")
-    flops: FlopsConvention = Field(default="matmul", description="what C counts")
+    loss_column: str = Field(default="test_loss_nats", description="column of runs.parquet")
+    params_convention: ParamsConvention = Field(default="params_non_embedding", description="what N counts")
+    flops_convention: FlopsConvention = Field(default="matmul", description="what C counts")
     objective: Literal["huber", "squares", "lad"] = Field(default="huber", description="of the log residuals, summed")
     delta: float = Field(default=1e-3, gt=0, description="Huber threshold in log units")
-    bootstrap: int = Field(default=500, ge=0, description="resamples of runs")
+    bootstrap: int = Field(default=500, ge=20, description="resamples of runs")
     level: float = Field(default=0.9, gt=0, lt=1, description="of the intervals")
     seed: int = Field(default=0, description="of the resampling")
 

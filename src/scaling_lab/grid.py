@@ -79,16 +79,20 @@ def _override(training: TrainingConfig, values: Mapping[str, Any]) -> TrainingCo
 
 
 def _architecture(n_layer: int, d_model: int, training: TrainingConfig, config: Config) -> ArchitectureSpec:
-    heads = d_model // training.head_dim if d_model % training.head_dim == 0 else 1
     return ArchitectureSpec(
         n_layer=n_layer,
         d_model=d_model,
-        n_head=heads,
+        n_head=_heads(d_model, training.head_dim),
         d_ff=4 * d_model,
         context=training.context,
         vocab_size=config.tokenizer.size,
         dropout=training.dropout,
     )
+
+
+def _heads(d_model: int, head_dim: int) -> int:
+    """As many heads as divide the width and leave each at least `head_dim` wide."""
+    return max(h for h in range(1, max(1, d_model // head_dim) + 1) if d_model % h == 0)
 
 
 def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
@@ -100,31 +104,37 @@ def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[floa
 def _run_spec(
     architecture: ArchitectureSpec, tokens: float, seed: int, training: TrainingConfig, config: Config
 ) -> RunSpec:
-    batch = _batch_tokens(tokens, training)
+    batch = batch_tokens(tokens, training)
     tokens = max(1, round(tokens / batch)) * batch
     return RunSpec(
         dataset=dataset_id(config),
         architecture=architecture,
         tokens=tokens,
         batch_tokens=batch,
-        optimizer=_optimizer(architecture, training),
+        optimizer=OptimizerSpec(
+            learning_rate=peak_learning_rate(architecture.shape.params_non_embedding, tokens, training),
+            **training.optimizer.model_dump(),
+        ),
         schedule=_schedule(tokens, batch, training),
         evaluation=EvaluationSpec(sets=evaluation_sets(config), **training.evaluation.model_dump()),
         seed=seed,
     )
 
 
-def _batch_tokens(tokens: float, training: TrainingConfig) -> int:
-    batch = BATCH_RULES[training.batch.rule](tokens, training.batch.coefficient, training.batch.exponent)
+def batch_tokens(tokens: float, training: TrainingConfig) -> int:
+    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts."""
+    settings = training.batch.model_dump()
+    batch = BATCH_RULES[settings.pop("rule")](tokens, **settings)
     return max(1, round(batch / training.context)) * training.context
 
 
-def _optimizer(architecture: ArchitectureSpec, training: TrainingConfig) -> OptimizerSpec:
-    rate = training.learning_rate
-    params = architecture.shape.params_non_embedding
-    peak = LEARNING_RATE_RULES[rate.rule](params, rate.coefficient, rate.exponent)
-    # Four digits: the same id on machines whose pow differs in the last bit.
-    return OptimizerSpec(learning_rate=float(f"{peak:.4g}"), **training.optimizer.model_dump())
+def peak_learning_rate(params: float, tokens: float, training: TrainingConfig) -> float:
+    """Peak rate for non-embedding parameters and tokens by the recipe's rule, to four digits.
+
+    Four, so that ids agree between machines whose pow differs in the last bit.
+    """
+    settings = training.learning_rate.model_dump()
+    return float(f"{LEARNING_RATE_RULES[settings.pop('rule')](params, tokens, **settings):.4g}")
 
 
 def _schedule(tokens: int, batch: int, training: TrainingConfig) -> ScheduleSpec:

@@ -75,10 +75,11 @@ class ScheduleSpec(Frozen):
 
 
 class EvaluationSpec(Frozen):
-    """Fixed token sets, the first `tokens` tokens of each: the same for every run."""
+    """Fixed token sets, the same for every run, and how much of each is evaluated."""
 
     sets: tuple[str, ...] = Field(description="evaluated at the end; `validation` also during the run")
-    tokens: int = Field(ge=1, description="tokens evaluated of each set")
+    tokens: int = Field(ge=1, description="tokens evaluated of validation and test")
+    transfer_tokens: int = Field(ge=1, description="tokens evaluated of every other set")
     points: int = Field(ge=1, description="validation evaluations in a run, geometrically spaced, the last at its end")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from scaling_lab.config import BatchConfig, PlanConfig, TrainingConfig, parse_config
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.backtest import run_backtest
 from scaling_lab.fits.noise import run_noise
@@ -22,6 +23,13 @@ from scaling_lab.science.shapes import ShapeFamily
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
 OPTIONS = FitOptions(bootstrap=100)
+TRAINING = TrainingConfig()
+
+
+def at(*budgets: float) -> PlanConfig:
+    return PlanConfig(budgets=budgets, budget_multiples=())
+
+
 KEYS = {
     "fit", "law", "equation", "status", "reason", "variables", "objective", "parameters", "derived", "diagnostics",
     "filters", "provenance",
@@ -44,7 +52,7 @@ def fit_all(runs: Path, names: tuple[str, ...] = tuple(FITS), options: FitOption
 def study(tmp_path_factory: pytest.TempPathFactory, study_table: Callable[[Path], Path]) -> Path:
     runs = study_table(tmp_path_factory.mktemp("study"))
     fit_all(runs)
-    make_plan(runs, runs.parent / "fits", runs.parent / "plan.json", [1e13, 1e15])
+    make_plan(runs, runs.parent / "fits", runs.parent / "plan.json", at(1e13, 1e15), TRAINING)
     run_backtest(runs, runs.parent / "backtest.json", OPTIONS)
     return runs.parent
 
@@ -197,7 +205,7 @@ def test_refused_fits_are_written_with_their_reason(rows: Rows, write_runs: Writ
     assert draws.num_rows == 0
     assert {"E", "A", "B", "alpha", "beta", "a"} <= set(draws.column_names)
     plan = output.parent / "plan.json"
-    make_plan(output.parent / "runs.parquet", output, plan, [1e14])
+    make_plan(output.parent / "runs.parquet", output, plan, at(1e14), TRAINING)
     assert document(plan)["basis"] is None
     assert document(plan)["reasons"]["hoffmann"]["code"] == "single_value"
     assert document(plan)["budgets"][0]["status"] == "refused"
@@ -207,7 +215,8 @@ def test_refused_fits_are_written_with_their_reason(rows: Rows, write_runs: Writ
 def test_without_hoffmann_the_isoflop_laws_decide(rows: Rows, write_runs: Write) -> None:
     runs = write_runs(rows)
     output = fit_all(runs, ("isoflop",))
-    make_plan(runs, output, runs.parent / "plan.json", [1e14], batch_tokens=4096)
+    batch = BatchConfig(coefficient=4096, exponent=0)
+    make_plan(runs, output, runs.parent / "plan.json", at(1e14), TRAINING.model_copy(update={"batch": batch}))
     plan = document(runs.parent / "plan.json")
     assert plan["basis"] == "isoflop"
     assert plan["reasons"]["hoffmann"]["code"] == "not_fitted"
@@ -220,10 +229,10 @@ def test_without_hoffmann_the_isoflop_laws_decide(rows: Rows, write_runs: Write)
 
 def test_a_plan_needs_budgets_and_a_fit(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
     runs = write_runs(rows)
-    with pytest.raises(ConfigError, match="plan budget -1"):
-        make_plan(runs, tmp_path, tmp_path / "plan.json", [-1.0])
+    with pytest.raises(ConfigError, match=r"plan: .*positive, finite"):
+        parse_config(PlanConfig, {"budgets": [-1.0]}, "plan")
     with pytest.raises(TableError, match=r"neither hoffmann\.json nor isoflop\.json"):
-        make_plan(runs, tmp_path, tmp_path / "plan.json", [1e14])
+        make_plan(runs, tmp_path, tmp_path / "plan.json", at(1e14), TRAINING)
 
 
 def test_seed_noise_is_pooled(rows: Rows, write_runs: Write, tmp_path: Path) -> None:

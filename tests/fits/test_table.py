@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scaling_lab.config import parse_config
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.selection import (
@@ -75,8 +76,8 @@ def test_a_table_without_finished_runs(rows: Rows, write_runs: Write) -> None:
 
 def test_options_are_checked(tmp_path: Path) -> None:
     for wrong in ({"objective": "l1"}, {"delta": 0.0}, {"level": 1.0}, {"bootstrap": 3}, {"flops_convention": "5n"}):
-        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is"):
-            FitOptions(**wrong)
+        with pytest.raises(ConfigError, match=f"fit: {next(iter(wrong))}: "):
+            parse_config(FitOptions, wrong, "fit")
     with pytest.raises(ConfigError, match="fit 'chinchilla'; allowed: params"):
         fit(tmp_path / "runs.parquet", "chinchilla")
 

@@ -47,6 +47,25 @@ rule backtest:
         "scaling-lab backtest {input.runs} --study {input.study} --output {output.backtest} > {log} 2>&1"
 
 
+rule measure_noise:
+    """Standard deviation of the loss over seeds, of every cell that has three or more."""
+    input:
+        study=rules.specify_study.output.study,
+        runs=rules.collect.output.runs,
+        code=code(*FIT_CODE),
+    output:
+        noise="results/plans/{study}/noise.json",
+    log:
+        "results/logs/measure_noise/{study}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    shell:
+        "scaling-lab measure-noise {input.runs} --study {input.study} --output {output.noise} > {log} 2>&1"
+
+
 rule plan:
     """The compute-optimal model for each budget of the study, with intervals and warnings."""
     input:
@@ -66,4 +85,5 @@ rule plan:
         mem_mb=1500,
         runtime=30,
     shell:
-        "scaling-lab plan-study {input.runs} --study {input.study} --output {output.plan} > {log} 2>&1"
+        "scaling-lab plan-study {input.runs} --study {input.study} --fits results/fits/{wildcards.study}"
+        " --output {output.plan} > {log} 2>&1"

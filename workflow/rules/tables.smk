@@ -12,6 +12,7 @@ rule specify_study:
         "../../envs/cpu.yaml"
     params:
         study=lambda wildcards: study_of(wildcards).model_dump_json(),
+        training=CONFIG.training.model_dump_json(),
         runs=lambda wildcards: list(EXPERIMENT.study_runs[wildcards.study]),
     script:
         "../scripts/specify_study.py"

@@ -1,39 +1,16 @@
-"""What a fit may be asked to do differently."""
+"""What a fit may be asked to do differently: the `fit` section of a study, with what the engine makes of it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
-from scaling_lab.errors import ConfigError
-from scaling_lab.science.accounting import FlopsConvention, ParamsConvention
+from scaling_lab.config import FitConfig
 from scaling_lab.science.bootstrap import BootstrapOptions
-from scaling_lab.science.fitting import Objective, ObjectiveName
+from scaling_lab.science.fitting import Objective
 
 
-@dataclass(frozen=True)
-class FitOptions:
+class FitOptions(FitConfig):
     """Options of every fit; JSON-able. `delta` is Huber's, in log loss; `bootstrap` the number of resamples."""
-
-    loss_column: str = "test_loss_nats"
-    params_convention: ParamsConvention = "params_non_embedding"
-    flops_convention: FlopsConvention = "matmul"
-    objective: ObjectiveName = "huber"
-    delta: float = 1e-3
-    bootstrap: int = 500
-    level: float = 0.9
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _one_of("params_convention", self.params_convention, get_args(ParamsConvention))
-        _one_of("flops_convention", self.flops_convention, get_args(FlopsConvention))
-        _one_of("objective", self.objective, get_args(ObjectiveName))
-        if not self.delta > 0:
-            raise ConfigError(f"fit option delta is {self.delta}; allowed: above 0")
-        if not 0 < self.level < 1:
-            raise ConfigError(f"fit option level is {self.level}; allowed: between 0 and 1")
-        if self.bootstrap < 20:
-            raise ConfigError(f"fit option bootstrap is {self.bootstrap}; allowed: 20 or more resamples")
 
     @property
     def fitting_objective(self) -> Objective:
@@ -57,9 +34,4 @@ class FitOptions:
 
     def as_json(self) -> dict[str, Any]:
         """All options by name."""
-        return asdict(self)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"fit option {name} is {value!r}; allowed: {', '.join(allowed)}")
+        return self.model_dump(mode="json")

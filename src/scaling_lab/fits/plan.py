@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from scaling_lab.errors import ConfigError, TableError
+from scaling_lab.config import PlanConfig, TrainingConfig
+from scaling_lab.errors import TableError
 from scaling_lab.files import sha256_of
 from scaling_lab.fits.labels import flops_label, params_label
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
 from scaling_lab.fits.table import RunTable, read_runs
+from scaling_lab.grid import batch_tokens, peak_learning_rate
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.bootstrap import percentile_interval
 from scaling_lab.science.planner import (
@@ -43,43 +42,31 @@ class Study:
     law: FittedLaw | None
     family: ShapeFamily
     largest: dict[str, float]
-    batch_tokens: int
+    training: TrainingConfig
     seed: int
 
 
-def make_plan(
-    runs: Path,
-    fits_dir: Path,
-    output: Path,
-    budgets: Sequence[float],
-    batch_tokens: int | None = None,
-    seed: int = 0,
-) -> None:
+def make_plan(runs: Path, fits_dir: Path, output: Path, plan: PlanConfig, training: TrainingConfig) -> None:
     """Write plan.json: for each budget of training FLOPs the compute-optimal model, its loss and their uncertainty.
 
-    Uses hoffmann.json and isoflop.json of `fits_dir`, with the conventions that they were fitted by. Where the
-    Hoffmann law was refused the IsoFLOP power laws decide, without a loss; where both were, the plan gives reasons
-    and no number.
-    batch_tokens: tokens per step, that of the most expensive run by default.
+    Uses hoffmann.json and isoflop.json of `fits_dir`, with the conventions and the seed that they were fitted by.
+    Where the Hoffmann law was refused the IsoFLOP power laws decide, without a loss; where both were, the plan gives
+    reasons and no number. Batch and learning rate follow the rules of the recipe `training`, extrapolated.
 
     Raises:
-        ConfigError: a budget that is not a positive number.
-        TableError: the table of runs cannot be used.
+        TableError: the table of runs cannot be used, or there is no fit.
     """
-    for budget in budgets:
-        if not (np.isfinite(budget) and budget > 0):
-            raise ConfigError(f"plan budget {budget}; allowed: a positive number of FLOPs")
     table = read_runs(runs)
     used = status_ok(Selection(table)).table
     fits = {name: read_fit(fits_dir, name) for name in ("hoffmann", "isoflop")}
     options = next((fit.document["provenance"]["options"] for fit in fits.values() if fit), None)
     if options is None:
         raise TableError(f"{fits_dir}: neither hoffmann.json nor isoflop.json; a plan needs at least one of them")
-    document = _document(used, fits, options, fits_dir, budgets, batch_tokens, seed)
+    document = _document(used, fits, options, fits_dir, plan, training)
     present = [fits_dir / f"{name}.json" for name, fit in fits.items() if fit]
     document["provenance"] = {
         "tables": {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
-        "options": {"budgets": list(budgets), "batch_tokens": batch_tokens, "seed": seed},
+        "options": {"plan": plan.model_dump(mode="json"), "training": training.model_dump(mode="json")},
         "version": version("scaling-lab"),
     }
     write_json(output, document)
@@ -90,9 +77,8 @@ def _document(
     fits: dict[str, StoredFit | None],
     options: dict[str, Any],
     fits_dir: Path,
-    budgets: Sequence[float],
-    batch_tokens: int | None,
-    seed: int,
+    plan: PlanConfig,
+    training: TrainingConfig,
 ) -> dict[str, Any]:
     params, flops = options["params_convention"], options["flops_convention"]
     costs, shapes = used.numbers(f"flops_{flops}"), used.shapes()
@@ -108,9 +94,10 @@ def _document(
             "params": float(used.numbers(params).max()),
             "tokens": float(used.numbers("tokens").max()),
         },
-        batch_tokens=batch_tokens or int(used.numbers("batch_tokens")[np.argmax(costs)]),
-        seed=seed,
+        training=training,
+        seed=options["seed"],
     )
+    budgets = [*plan.budgets, *(multiple * study.largest["flops"] for multiple in plan.budget_multiples)]
     return {
         "basis": "hoffmann" if study.hoffmann else "isoflop" if study.isoflop else None,
         "reasons": {name: _reason(fit) for name, fit in fits.items()},
@@ -119,8 +106,7 @@ def _document(
             "flops": {"column": f"flops_{flops}", "label": flops_label(flops)},
         },
         "largest_run": study.largest,
-        "batch_tokens": study.batch_tokens,
-        "budgets": [_plan_one(study, float(budget)) for budget in budgets],
+        "budgets": [_plan_one(study, budget) for budget in budgets],
     }
 
 
@@ -176,8 +162,9 @@ def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
     """The buildable model nearest to the optimal size, trained on the tokens that the budget pays for."""
     shape: Shape = study.family.nearest(params)
     per_token = shape.flops_per_token(study.family.flops_convention)
-    steps = max(1, round(flops / per_token / study.batch_tokens))
-    tokens, own = steps * study.batch_tokens, shape.params(study.family.params_convention)
+    batch = batch_tokens(flops / per_token, study.training)
+    steps = max(1, round(flops / per_token / batch))
+    tokens, own = steps * batch, shape.params(study.family.params_convention)
     loss = predicted_loss(study.law, own, tokens, study.seed) if study.law else None
     return {
         **asdict(shape),
@@ -185,7 +172,9 @@ def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
         "params_non_embedding": shape.params_non_embedding,
         "params_total": shape.params_total,
         "flops_per_token": per_token,
-        "batch_tokens": study.batch_tokens,
+        "batch_tokens": batch,
+        "learning_rate": peak_learning_rate(shape.params_non_embedding, tokens, study.training),
+        "schedule": study.training.schedule.model_dump(mode="json"),
         "steps": steps,
         "tokens": tokens,
         "tokens_per_param": tokens / own,
@@ -242,6 +231,6 @@ def _warnings(
         wide, other = plan.params.intervals[-1], power_law["params_opt"].intervals[-1]
         if wide.high < other.low or other.high < wide.low:
             notes.append("the two approaches disagree: the 95 % intervals of their optimal sizes do not overlap")
-    if model["steps"] < 100:
-        notes.append(f"only {model['steps']} steps at {model['batch_tokens']} tokens a step: take a smaller batch")
+    if beyond["params_decades"] > 0 or beyond["tokens_decades"] > 0:
+        notes.append("batch and learning rate follow the study's rules beyond the sizes that they were tuned on")
     return notes

@@ -18,12 +18,15 @@ SMOOTHING_SHARE = 0.05
 
 @dataclass
 class History:
-    """Loss and gradient norm of each step, validation losses by step, and the clock at some steps."""
+    """Loss and gradient norm of each step, validation losses by step, the clock at some steps, and the steps at which
+    an attempt started: 0, then wherever an interrupted run went on.
+    """
 
     losses: list[float] = field(default_factory=list)
     gradient_norms: list[float] = field(default_factory=list)
     validation: dict[int, float] = field(default_factory=dict)
     clock: dict[int, float] = field(default_factory=lambda: {0: 0.0})
+    starts: list[int] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:

@@ -80,13 +80,14 @@ class TokenDataModule(pl.LightningDataModule):
 
 
 def evaluation_windows(store: TokenStore, name: str, spec: RunSpec) -> Tensor:
-    """`evaluation.tokens` tokens of a set, or all it has, as int64 windows of shape (windows, context + 1).
+    """The tokens of a set that the spec evaluates, or all it has, as int64 windows of shape (windows, context + 1).
 
     The windows lie evenly over the whole set, so that a few of its documents do not stand for all of them.
     """
     context = spec.architecture.context
     whole = (store.tokens(name) - 1) // context
-    windows = min(spec.evaluation.tokens // context, whole)
+    wanted = spec.evaluation.tokens if name in ("validation", "test") else spec.evaluation.transfer_tokens
+    windows = min(wanted // context, whole)
     if windows < 1:
         raise TrainingError(f"evaluation set {name!r} has {store.tokens(name)} tokens; one context takes {context + 1}")
     starts = np.arange(windows) * whole // windows * context

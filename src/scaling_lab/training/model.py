@@ -4,6 +4,7 @@ Shape suffixes: B sequences, T positions, D width, H heads, K head dimension, V 
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,28 @@ class Block(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         x_BTD = x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD)))
-        return x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))
+        out: Tensor = x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))
+        return out
+
+
+class Head(torch.autograd.Function):
+    """x W^T, whose weight gradient is computed as (x^T g)^T.
+
+    The form that autograd takes, g^T x, is up to nine times as slow in MKL at the small widths where the head is most
+    of the work (width 8: 2.1 ms against 0.24 ms for 768 tokens).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x_BTD: Tensor, weight_VD: Tensor) -> Tensor:
+        ctx.save_for_backward(x_BTD, weight_VD)
+        return functional.linear(x_BTD, weight_VD)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        x_BTD, weight_VD = ctx.saved_tensors
+        gradient_BTV = gradients[0].to(weight_VD.dtype)
+        weight_gradient_VD = (x_BTD.flatten(0, -2).to(weight_VD.dtype).t() @ gradient_BTV.flatten(0, -2)).t()
+        return (gradient_BTV @ weight_VD).to(x_BTD.dtype), weight_gradient_VD
 
 
 class Transformer(nn.Module):
@@ -78,7 +100,7 @@ class Transformer(nn.Module):
         x_BTD = self.dropout(self.token_embedding(tokens_BT) + self.position_embedding(positions_T))
         for block in self.blocks:
             x_BTD = block(x_BTD)
-        logits_BTV: Tensor = functional.linear(self.final_norm(x_BTD), self.token_embedding.weight)
+        logits_BTV: Tensor = Head.apply(self.final_norm(x_BTD), self.token_embedding.weight)  # type: ignore[no-untyped-call]
         return logits_BTV
 
     def _initialize(self, n_layer: int) -> None:

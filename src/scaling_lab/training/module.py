@@ -45,6 +45,8 @@ class LanguageModel(pl.LightningModule):
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(self.spec, step * self.spec.batch_tokens)
+        if self.spec.architecture.dropout:
+            torch.manual_seed((self.spec.seed << 32) + step)  # a function of the step, so that resuming is exact
         loss = token_losses(self.model(windows_BT[:, :-1]), windows_BT[:, 1:]).mean()
         self.manual_backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.optimizer.clip_norm)

@@ -18,7 +18,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pyarrow.parquet as pq
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from scaling_lab.corpus.store import TokenStore
 from scaling_lab.errors import TrainingError
@@ -116,6 +116,7 @@ def _summary(spec: RunSpec, recorder: Recorder, evaluations: dict[str, dict[str,
         "tokens": spec.tokens,
         "train_loss_nats": history.smoothed(spec.steps),
         "evaluations": evaluations,
+        "started_at_steps": history.starts,
         "wall_s": history.seconds,
         "tokens_per_s": spec.tokens / history.seconds,
         "finished": time.time(),

@@ -1,0 +1,88 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scaling_lab.config import Config, StudyConfig, parse_config
+from scaling_lab.configdocs import documents
+from scaling_lab.errors import ConfigError
+from scaling_lab.experiment import load_experiment, memory_mb, priority, runtime_minutes
+
+REPOSITORY = Path(__file__).parents[1]
+STUDIES = REPOSITORY / "config" / "studies"
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"trainning": {}}, "config: trainning: unknown key"),
+        ({"training": {"contxt": 1}}, "config: training.contxt: unknown key"),
+        ({"training": {"context": 1}}, r"training.context: .*greater than or equal to 2 \(got 1\)"),
+        ({"corpus": "pros"}, "corpus: 'pros' is not one of prose, sample; your own text is a mapping with `paths`"),
+        ({"corpus": {"name": "mine"}}, "corpus: give `sources` .* or `paths`"),
+        ({"corpus": {"name": "My Text", "paths": ["a"]}}, "corpus.name: .*pattern"),
+        ({"tokenizer": {"kind": "bpe", "vocab_size": 12}}, "tokenizer.vocab_size: .*257"),
+        ({"training": {"learning_rate": {"coefficient": float("nan")}}}, "learning_rate.coefficient: .*finite"),
+        ({"studies": []}, "studies: .*at least 1"),
+    ],
+)
+def test_bad_keys_are_named_with_path_and_value(raw: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config(Config, raw, "config")
+
+
+def test_a_block_takes_tokens_or_budgets() -> None:
+    block = {"shapes": [[1, 8]], "tokens": [1000], "budgets": [1e9]}
+    study = {"question": "Is this refused?", "grid": [block], "fits": ["params"], "figures": []}
+    with pytest.raises(ConfigError, match=r"x.yaml: grid.0: give either `tokens` or `budgets`"):
+        parse_config(StudyConfig, study, "x.yaml")
+
+
+def test_an_unknown_study_is_named_beside_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="studies: 'defaul' is not one of default, smoke"):
+        load_experiment({"studies": ["defaul"]}, STUDIES)
+
+
+def test_own_files_are_found_in_order_and_missing_ones_named(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "notes.md"):
+        (tmp_path / name).write_text("text")
+    own = load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path)]}}, STUDIES)
+    (source,) = own.sources
+    assert own.own_files(source) == [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
+    missing = load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path / "c*.txt")]}}, STUDIES)
+    with pytest.raises(ConfigError, match=r"corpus.paths: '.*c\*.txt' matches no .txt"):
+        missing.own_files(missing.sources[0])
+
+
+@pytest.mark.parametrize("name", documents())
+def test_generated_documents_are_in_step(name: str) -> None:
+    assert (REPOSITORY / name).read_text(encoding="utf-8") == documents()[name], "run `make docs`"
+
+
+@pytest.mark.parametrize("overlay", ["config.yaml", "smoke.yaml"])
+def test_shipped_configurations_expand(overlay: str) -> None:
+    raw = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    raw |= yaml.safe_load((REPOSITORY / "config" / overlay).read_text())
+    assert load_experiment(raw, STUDIES).runs
+
+
+def test_default_study_spans_what_it_promises() -> None:
+    """At least 30 runs; 2.5 decades of parameters, 1.5 of tokens, 3 of compute."""
+    runs = load_experiment({}, STUDIES).runs.values()
+
+    def span(values: list[float]) -> float:
+        return max(values) / min(values)
+
+    assert len(runs) >= 30
+    assert span([spec.architecture.shape.params_non_embedding for spec in runs]) >= 10**2.5
+    assert span([spec.tokens for spec in runs]) >= 10**1.5
+    assert span([spec.flops("matmul") for spec in runs]) >= 10**3
+
+
+def test_resources_grow_with_the_run_and_with_the_attempt() -> None:
+    runs = sorted(load_experiment({}, STUDIES).runs.values(), key=lambda spec: spec.flops("matmul"))
+    assert runtime_minutes(runs[-1]) > runtime_minutes(runs[0])
+    assert runtime_minutes(runs[0], attempt=2) == 2 * runtime_minutes(runs[0])
+    assert memory_mb(runs[-1], attempt=2) == 2 * memory_mb(runs[-1])
+    assert priority(runs[-1]) > priority(runs[0])

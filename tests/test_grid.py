@@ -1,0 +1,83 @@
+from typing import Any
+
+import pytest
+
+from scaling_lab.config import Config, StudyConfig, parse_config
+from scaling_lab.errors import ConfigError
+from scaling_lab.grid import dataset_id, expand_study
+from scaling_lab.spec import RunSpec
+
+CONFIG = parse_config(Config, {}, "config")
+
+
+def expand(*blocks: dict[str, Any], config: Config = CONFIG) -> dict[str, RunSpec]:
+    raw = {"question": "What does the grid expand to?", "grid": blocks, "fits": ["params"], "figures": []}
+    return expand_study("test", parse_config(StudyConfig, raw, "test.yaml"), config)
+
+
+def test_a_block_is_a_product_and_blocks_share_equal_runs() -> None:
+    block = {"shapes": [[1, 8], [2, 16]], "tokens": [100_000, 200_000], "seeds": [0, 1]}
+    assert len(expand(block)) == 8
+    assert expand(block, {"shapes": [[1, 8]], "tokens": [100_000]}) == expand(block)
+
+
+def test_budgets_give_equal_flops_and_the_range_drops_cells() -> None:
+    shapes = [[1, 8], [2, 16], [3, 32]]
+    runs = expand({"shapes": shapes, "budgets": [1e11], "token_range": [150_000, 1_000_000]}).values()
+    assert [spec.architecture.d_model for spec in runs] == [16, 32]
+    for spec in runs:
+        assert spec.flops("matmul") == pytest.approx(1e11, rel=0.005)
+
+
+def test_equal_cost_under_another_convention_is_another_grid() -> None:
+    by_6n = expand({"shapes": [[2, 16]], "budgets": [1e11], "flops": "6n"}).values()
+    assert [spec.flops("6n") for spec in by_6n] == pytest.approx([1e11], rel=0.005)
+
+
+def test_vary_crosses_dotted_keys_and_refuses_unknown_ones() -> None:
+    runs = expand(
+        {
+            "shapes": [[1, 8]],
+            "tokens": [100_000],
+            "vary": {"learning_rate.coefficient": [1.0, 2.0], "dropout": [0, 0.1]},
+        }
+    )
+    rates = sorted({spec.optimizer.learning_rate for spec in runs.values()})
+    assert len(runs) == 4
+    assert rates[1] == pytest.approx(2 * rates[0], rel=1e-3)
+    with pytest.raises(ConfigError, match=r"test.yaml: grid.0: vary.dropuot: not a key of `training`"):
+        expand({"shapes": [[1, 8]], "tokens": [100_000], "vary": {"dropuot": [0]}})
+
+
+def test_larger_models_and_longer_runs_get_lower_rates_and_longer_runs_larger_batches() -> None:
+    small, small_long, large, _ = expand({"shapes": [[1, 8], [4, 64]], "tokens": [10**5, 10**6]}).values()
+    assert small.optimizer.learning_rate > small_long.optimizer.learning_rate
+    assert small.optimizer.learning_rate > large.optimizer.learning_rate
+    assert small_long.batch_tokens > small.batch_tokens
+
+
+def test_warmup_is_whole_batches_and_at_most_its_share_of_the_run() -> None:
+    for spec in expand({"shapes": [[1, 8]], "tokens": [10**4, 10**5, 10**6, 10**7]}).values():
+        assert spec.schedule.warmup_tokens % spec.batch_tokens == 0
+        assert spec.schedule.warmup_tokens <= min(0.1 * spec.tokens, 65536)
+
+
+def test_heads_are_as_many_as_divide_the_width_at_sixteen_or_wider() -> None:
+    runs = expand({"shapes": [[1, w] for w in (8, 24, 48, 72)], "tokens": [10**5]}).values()
+    assert [spec.architecture.n_head for spec in runs] == [1, 1, 3, 4]
+
+
+def test_kaplan_rule_refuses_models_beyond_its_range() -> None:
+    config = parse_config(Config, {"training": {"learning_rate": {"rule": "kaplan", "coefficient": 1}}}, "config")
+    with pytest.raises(ConfigError, match=r"grid.0: learning_rate.rule kaplan holds up to 1e10"):
+        expand({"shapes": [[100, 8192]], "tokens": [10**6]}, config=config)
+
+
+def test_dataset_id_depends_on_text_and_tokenizer_and_on_nothing_else() -> None:
+    def of(**raw: Any) -> str:
+        return dataset_id(parse_config(Config, raw, "config"))
+
+    same = of(training={"context": 64}, studies=["smoke"], threads=2)
+    other = {of(), of(transfer=["wiki"]), of(split={"salt": "x"}), of(tokenizer={"kind": "bytes"}), of(corpus="sample")}
+    assert same == of()
+    assert len(other) == 5

@@ -1,0 +1,65 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.conftest import run_spec
+
+from scaling_lab.corpus.store import TokenStore
+from scaling_lab.errors import TrainingError
+from scaling_lab.spec import RunSpec
+from scaling_lab.training.data import TrainingStream, chunk_bounds, evaluation_windows
+
+
+@pytest.fixture
+def store(dataset: Path) -> TokenStore:
+    return TokenStore(dataset / "manifest.json")
+
+
+def test_a_run_sees_each_of_its_first_tokens_once(store: TokenStore, spec: RunSpec) -> None:
+    windows = TrainingStream(store, spec).batches(0, spec.steps).flatten(0, 1).numpy()
+    starts = TrainingStream(store, spec).order * 32
+    stream = store.read("train", 0, spec.tokens)
+    assert sorted(starts) == list(range(0, spec.tokens, 32))
+    assert np.array_equal(windows[np.argsort(starts), :-1].ravel(), stream)
+    assert np.array_equal(windows[np.argsort(starts), 1:].ravel(), np.roll(stream, -1))
+
+
+def test_order_depends_on_the_seed_and_not_on_the_chunks(store: TokenStore, spec: RunSpec) -> None:
+    stream, other = TrainingStream(store, spec), TrainingStream(store, run_spec(seed=1))
+    whole = stream.batches(0, 10)
+    parts = [stream.batches(start, start + 1)[0] for start in range(10)]
+    assert all((whole[i] == part).all() for i, part in enumerate(parts))
+    assert not (whole == other.batches(0, 10)).all()
+
+
+@given(
+    start=st.integers(0, 99),
+    steps=st.integers(100, 300),
+    size=st.integers(1, 40),
+    marks=st.lists(st.integers(1, 300), max_size=5),
+)
+def test_chunks_cover_the_rest_and_stop_at_the_marks(start: int, steps: int, size: int, marks: list[int]) -> None:
+    bounds = list(chunk_bounds(start, steps, size, np.array(marks, dtype=np.int64)))
+    assert bounds[0][0] == start
+    assert bounds[-1][1] == steps
+    assert all(a[1] == b[0] for a, b in pairwise(bounds))
+    assert all(0 < last - first <= size for first, last in bounds)
+    assert {m for m in marks if start < m <= steps} <= {last for _, last in bounds}
+
+
+def test_evaluation_windows_lie_over_the_whole_set(store: TokenStore, spec: RunSpec) -> None:
+    windows = evaluation_windows(store, "test", spec).numpy()
+    tokens = store.read("test", 0, store.tokens("test"))
+    assert windows.shape == (2048 // 32, 33)
+    starts = [i * ((len(tokens) - 1) // 32) // 64 * 32 for i in range(64)]
+    assert all(np.array_equal(w, tokens[s : s + 33]) for w, s in zip(windows, starts, strict=True))
+    assert starts[-1] > 0.9 * len(tokens)
+
+
+def test_a_set_shorter_than_one_context_is_refused(store: TokenStore) -> None:
+    spec = run_spec(architecture__context=2**18, batch_tokens=2**18, tokens=2**18)
+    with pytest.raises(TrainingError, match=r"evaluation set 'test' has \d+ tokens; one context takes 262145"):
+        evaluation_windows(store, "test", spec)
