@@ -9,6 +9,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from scaling_lab.config import Config, StudyConfig
+from scaling_lab.figures.draw import draw_figure
+from scaling_lab.fits.backtest import run_backtest
+from scaling_lab.fits.noise import run_noise
+from scaling_lab.fits.options import FitOptions
+from scaling_lab.fits.plan import make_plan
+from scaling_lab.fits.stage import run_fit
 from scaling_lab.grid import expand_study
 from scaling_lab.spec import RunSpec, canonical_json
 from scaling_lab.tables import collect
@@ -18,6 +24,7 @@ SIZES = [[2, 12], [2, 16], [2, 24], [3, 32], [3, 48], [4, 56], [4, 72]]
 PLANTED = {"E": 1.4, "A": 22.0, "alpha": 0.30, "B": 150.0, "beta": 0.33}
 NOISE = 0.002
 OFFSETS = {"validation": 0.01, "test": 0.0, "unseen": 0.14, "wiki": 0.9, "hansard": 0.45}
+CONFIG = Config(transfer=("wiki", "hansard"))
 QUESTION = "SIMULATED: does the laboratory find the law that was planted in these losses?"
 
 
@@ -37,8 +44,7 @@ def study_config(**changes: Any) -> StudyConfig:
 
 def write_tables(results: Path, study: StudyConfig, name: str = "simulated") -> dict[str, Any]:
     """Run folders, study.json and both tables under `results`; returns study.json."""
-    config = Config(transfer=("wiki", "hansard"))
-    runs = expand_study(name, study, config)
+    runs = expand_study(name, study, CONFIG)
     for run, spec in runs.items():
         _write_run(results / "runs" / run, spec)
     document = {**study.model_dump(mode="json"), "name": name, "runs": list(runs)}
@@ -98,3 +104,54 @@ def _summary(spec: RunSpec, loss: float, history: History) -> dict[str, Any]:
         "device": "cpu",
         "threads": 1,
     }
+
+
+def build(results: Path, study: StudyConfig, name: str) -> dict[str, Any]:
+    """Tables, fits, plan, backtest and figures of a simulated study, by the code that makes the real ones."""
+    document = write_tables(results, study, name)
+    runs, curves = (results / "tables" / name / f"{table}.parquet" for table in ("runs", "curves"))
+    options = FitOptions(bootstrap=study.fit.bootstrap)
+    for fit in study.fits:
+        run_fit(fit, runs, curves, results / "fits" / name, options)
+    plans = results / "plans" / name
+    make_plan(runs, results / "fits" / name, plans / "plan.json", study.plan, CONFIG.training)
+    run_backtest(runs, plans / "backtest.json", options)
+    run_noise(runs, plans / "noise.json", options)
+    for figure in study.figures:
+        draw_figure(figure, document, results, results / "figures" / name / f"{figure}.svg")
+    return document
+
+
+def write_manifests(results: Path) -> tuple[Path, Path]:
+    """Manifests of a corpus and a token store with the keys of the real ones."""
+    source = {"title": "Simulated prose", "licence": "CC BY-SA 4.0", "attribution": "Nobody & <friends>, `none`."}
+    corpus = {
+        "block_bytes": 16384,
+        "duplicates_removed": 2,
+        "unseen": ["prose/book"],
+        "sources": {"prose": {**source, "documents": 3, "bytes": 21_000_000, "sha256": "0" * 64}},
+    }
+    size = {"tokens": 400_000, "documents": 3, "bytes": 1_080_000, "bytes_per_token": 2.7}
+    sets = {name: {**size, "sources": {"prose": source}} for name in ("train", *OFFSETS)}
+    sets["wiki"]["sources"] = {"wiki": {**source, "licence": "Wiki licence"}}
+    tokens = {"vocab_size": 1024, "tokenizer": {"kind": "bpe", "sha256": "1" * 64}, "sets": sets}
+    paths = results / "corpora" / "prose" / "manifest.json", results / "tokens" / "prose" / "manifest.json"
+    for path, manifest in zip(paths, (corpus, tokens), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(manifest), encoding="utf-8")
+    return paths
+
+
+def simulated_results(folder: Path) -> Path:
+    """Results with a study that everything can be fitted to and one that nothing can; built once per test session."""
+    done = folder / "done"
+    if not done.exists():
+        build(folder, study_config(), "simulated")
+        poor = study_config(
+            question="SIMULATED: what becomes of a study too small for any law, <b>escaped</b>?",
+            grid=[{"shapes": SIZES[:3], "tokens": [962_500]}],
+        )
+        build(folder, poor, "refused")
+        write_manifests(folder)
+        done.touch()
+    return folder

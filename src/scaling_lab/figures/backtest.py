@@ -63,7 +63,7 @@ def _reach(value: Array, low: Array, high: Array) -> Array:
 
 
 def _finish(panels: list[Axes], data: StudyData) -> None:
-    level = f"{data.backtest['level']:.0%} intervals of a new run"
+    level = f"{100 * data.backtest['level']:g} % intervals of a new run"
     panels[0].set(xlabel=f"measured {loss_label(data.loss_column)}", ylabel="predicted, nats per token")
     panels[0].set_title(f"Held-out runs, {level}")
     panels[1].set_title("Error of the prediction")

@@ -27,5 +27,5 @@ class Drawing:
     @property
     def columns(self) -> list[str]:
         """All column names, in the order of their first use."""
-        names: Mapping[str, None] = {name: None for row in self.rows for name in row}
+        names: Mapping[str, None] = {"panel": None, "series": None} | {name: None for row in self.rows for name in row}
         return list(names)

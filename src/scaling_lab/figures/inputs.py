@@ -77,17 +77,17 @@ class StudyData:
     @property
     def loss_column(self) -> str:
         """Column of the losses that the laws were fitted to."""
-        return str(self.study["fit"]["loss"])
+        return str(self.study["fit"]["loss_column"])
 
     @property
     def params_column(self) -> str:
         """Column of N in the study's convention."""
-        return str(self.study["fit"]["params"])
+        return str(self.study["fit"]["params_convention"])
 
     @property
     def flops_convention(self) -> str:
         """What C counts."""
-        return str(self.study["fit"]["flops"])
+        return str(self.study["fit"]["flops_convention"])
 
     @property
     def flops_column(self) -> str:
@@ -136,6 +136,11 @@ class StudyData:
     def backtest(self) -> dict[str, Any]:
         """backtest.json."""
         return _document(self.results / "plans" / self.name / "backtest.json")
+
+    @cached_property
+    def noise(self) -> dict[str, Any]:
+        """noise.json."""
+        return _document(self.results / "plans" / self.name / "noise.json")
 
 
 def read_study(name: str, results: Path) -> StudyData:

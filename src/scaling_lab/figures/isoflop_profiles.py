@@ -38,6 +38,10 @@ def isoflop_profiles(data: StudyData) -> Drawing:
         _profile(axes, profile, colours(norm(profile["flops"])) if accepted else GREY, data, drawing)
         if accepted:
             _vertex(axes, profile, data, drawing)
+    if not profiles:
+        params, loss = (np.array([row[name] for row in data.runs]) for name in (data.params_column, data.loss_column))
+        axes.plot(params, loss, "o", color=GREY, label="runs")
+        drawing.record("profiles", "runs", **{data.params_column: params, data.loss_column: loss})
     _finish(axes, fit, data)
     return drawing
 
@@ -83,7 +87,7 @@ def _finish(axes: Axes, fit: Fit | None, data: StudyData) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if any(profile["status"] == "ok" for profile in (fit.record["profiles"] if fit else [])):
         star = Line2D([], [], color=INK, marker="*", markersize=9, linewidth=1.5)
-        handles, labels = [*handles, star], [*labels, f"minimum, {data.level:.0%} interval"]
+        handles, labels = [*handles, star], [*labels, f"minimum, {100 * data.level:g} % interval"]
     title = f"C: training FLOPs,\n{FLOPS[data.flops_convention]}"
     axes.legend(handles, labels, title=title, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=11)
     if fit is None or not fit.record["profiles"]:

@@ -31,6 +31,11 @@ def flops_label(convention: str) -> str:
     return f"C: training FLOPs,\n{FLOPS[convention]}"
 
 
+def flops_words(convention: str) -> str:
+    """What C counts, for running text."""
+    return FLOPS[convention].replace("`", "")
+
+
 def loss_label(column: str) -> str:
     """Axis label of a loss column of runs.parquet."""
     name = column.removesuffix("_nats").removesuffix("_loss").removeprefix("loss_").replace("_", " ")

@@ -14,6 +14,7 @@ from scaling_lab.figures.style import (
     BLUE,
     INK,
     ORANGE,
+    PALE,
     RED,
     legend_below,
     log_counts,
@@ -49,9 +50,10 @@ def optimal_allocation(data: StudyData) -> Drawing:
     """N_opt and D_opt by three methods, carried on to the budgets of the plan; the ground beyond the data is shaded."""
     figure, panels = new_figure(2, 11.5, 5.2)
     shapes = [Shape(*(row[name] for name in _SHAPE)) for row in data.runs]
-    family = ShapeFamily(shapes, data.study["fit"]["params"], data.study["fit"]["flops"])
+    family = ShapeFamily(shapes, data.study["fit"]["params_convention"], data.study["fit"]["flops_convention"])
     budgets = [budget["flops"] for budget in data.plan["budgets"]]
     canvas = _Canvas(panels, data, Drawing(figure), family, budgets)
+    _runs(canvas)
     refusals = []
     for name, draw in (("hoffmann", _law), ("compute", _envelope), ("isoflop", _vertices)):
         fit = data.fit(name)
@@ -67,6 +69,15 @@ def optimal_allocation(data: StudyData) -> Drawing:
     return canvas.drawing
 
 
+def _runs(canvas: _Canvas) -> None:
+    """All runs, pale: where the study has looked."""
+    flops = np.array([row[canvas.data.flops_column] for row in canvas.data.runs])
+    for axes, name in zip(canvas.panels, canvas.names, strict=True):
+        value: Array = np.array([row[name] for row in canvas.data.runs])
+        axes.plot(flops, value, "o", color=PALE, markersize=4, zorder=1, label="all runs")
+        canvas.drawing.record(name, "all runs", **{canvas.data.flops_column: flops, name: value})
+
+
 def _law(canvas: _Canvas, fit: Fit) -> None:
     """The optimum of the Hoffmann law, for models of the study's proportions, with the band of its draws."""
     data, family, names = canvas.data, canvas.family, LAWS["hoffmann"].parameter_names
@@ -75,7 +86,7 @@ def _law(canvas: _Canvas, fit: Fit) -> None:
     cost, span = family.flops_per_token, family.params_range
     best = numerical_optimum({name: fit.value(name) for name in names}, grid, cost, span)
     drawn = numerical_optimum({name: fit.draws[name][:, None] for name in names}, grid, cost, span)
-    label = f"Hoffmann's law, {data.level:.0%} interval"
+    label = f"Hoffmann's law, {100 * data.level:g} % interval"
     for axes, name, value, spread in zip(
         canvas.panels, canvas.names, (best.params, best.tokens), (drawn.params, drawn.tokens), strict=True
     ):
@@ -88,7 +99,7 @@ def _law(canvas: _Canvas, fit: Fit) -> None:
 
 def _vertices(canvas: _Canvas, fit: Fit) -> None:
     """Vertices of the accepted profiles, drawn even where too few are left for a power law."""
-    data, label = canvas.data, f"IsoFLOP minima, {canvas.data.level:.0%} interval"
+    data, label = canvas.data, f"IsoFLOP minima, {100 * canvas.data.level:g} % interval"
     profiles = [profile for profile in fit.record["profiles"] if profile["status"] == "ok"]
     if fit.ok:
         _isoflop_laws(canvas, fit)

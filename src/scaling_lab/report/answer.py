@@ -1,0 +1,123 @@
+"""The answer in words: which model each budget should train, what loss to expect, and how far that can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scaling_lab.figures.backtest import LAW_NAMES
+from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.labels import PARAMS
+from scaling_lab.report.formats import count, flops, percent
+
+OFF_BY = (0.25, 0.5, 2.0, 4.0)
+
+
+def answer_paragraphs(data: StudyData, bytes_per_token: float | None) -> list[str]:
+    """Plain sentences, the decision first; where nothing can be recommended they say so."""
+    planned = [budget for budget in data.plan["budgets"] if budget["status"] == "ok"]
+    if not planned:
+        return [_no_answer(data.plan)]
+    paragraphs = [_recommendation(planned[0], data, bytes_per_token)]
+    if len(planned) > 1:
+        paragraphs.append(_growth(planned[0], planned[-1]))
+    return [*paragraphs, _trust(data)]
+
+
+def _no_answer(plan: Mapping[str, Any]) -> str:
+    reasons = "; ".join(f"{law}: {reason['message']}" for law, reason in plan["reasons"].items() if reason)
+    return f"These runs do not support a recommendation. Both ways to one were refused. {reasons}."
+
+
+def _recommendation(budget: Mapping[str, Any], data: StudyData, bytes_per_token: float | None) -> str:
+    model, largest = budget["model"], data.plan["largest_run"]
+    multiple = budget["flops"] / largest["flops"]
+    return (
+        f"For {flops(budget['flops'])} training FLOPs, {multiple:.3g} times the largest run measured here, train a "
+        f"model of {count(model['params'])} {PARAMS[data.params_column]} ({model['n_layer']} layers of width "
+        f"{model['d_model']}) on {count(model['tokens'])} tokens, which is {model['tokens_per_param']:.3g} tokens "
+        f"per parameter, in {model['steps']:,} steps of {model['batch_tokens']:,} tokens at a peak learning rate of "
+        f"{model['learning_rate']:.2g}. " + _expected(model["loss"], bytes_per_token)
+    )
+
+
+def _expected(loss: Mapping[str, Any] | None, bytes_per_token: float | None) -> str:
+    if loss is None:
+        return "No loss is predicted, because the law of loss against size and data was refused."
+    narrow, wide = loss["intervals"]
+    bits = f", {bits_per_byte(loss['value'], bytes_per_token):.2f} bits per byte" if bytes_per_token else ""
+    return (
+        f"Expect a test loss of {loss['value']:.2f} nats per token{bits}: between {narrow['low']:.2f} and "
+        f"{narrow['high']:.2f} with {percent(narrow['level'], 0)} probability and between {wide['low']:.2f} and "
+        f"{wide['high']:.2f} with {percent(wide['level'], 0)}, if the law goes on to hold."
+    )
+
+
+def bits_per_byte(nats_per_token: float, bytes_per_token: float) -> float:
+    """Nats per token as bits per byte of text."""
+    return nats_per_token / math.log(2) / bytes_per_token
+
+
+def _growth(first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    """How the recommendation moves from the smallest to the largest planned budget."""
+    span = last["flops"] / first["flops"]
+    size = last["model"]["params"] / first["model"]["params"]
+    data = last["model"]["tokens"] / first["model"]["tokens"]
+    beyond = last["extrapolation"]["flops_decades"]
+    return (
+        f"Of {span:.3g} times more compute, put {size:.2g} times into size and {data:.2g} times into tokens. The "
+        f"largest budget planned lies {beyond:.1f} decades beyond the measured runs; take its numbers as a "
+        "direction, not a promise."
+    )
+
+
+def _trust(data: StudyData) -> str:
+    """What the backtest says about the law that the plan rests on."""
+    basis = data.plan["basis"]
+    outcome = data.backtest["laws"].get(basis)
+    if outcome is None or outcome["status"] != "ok":
+        return "No backtest supports these predictions: the law could not be fitted without the most expensive runs."
+    inside = round(outcome["coverage"] * outcome["n"])
+    return (
+        f"How far to trust it: fitted without the {outcome['n']} most expensive runs, {LAW_NAMES[basis]} predicted "
+        f"them with a mean error of {percent(outcome['mean_absolute_relative_error'])} (largest "
+        f"{percent(outcome['largest_absolute_relative_error'])}), and {inside} of {outcome['n']} lay inside their "
+        f"{percent(data.backtest['level'], 0)} interval."
+    )
+
+
+def plan_rows(data: StudyData, bytes_per_token: float | None) -> list[dict[str, Any]]:
+    """One row per budget for the plan's table; refused budgets keep their warnings and nothing else."""
+    rows = []
+    for budget in data.plan["budgets"]:
+        row = {**budget, "multiple": budget["flops"] / data.plan["largest_run"]["flops"]}
+        if budget["status"] == "ok":
+            source = budget["hoffmann"] or budget["isoflop"]
+            loss = budget["model"]["loss"]
+            row |= {"params_opt": source["params_opt"], "tokens_opt": source["tokens_opt"], "loss": loss}
+            row["bits_per_byte"] = bits_per_byte(loss["value"], bytes_per_token) if loss and bytes_per_token else None
+        rows.append(row)
+    return rows
+
+
+def regret_rows(data: StudyData) -> list[dict[str, Any]]:
+    """What a model of another size than the best costs at the same budget: compute wasted, in per cent."""
+    rows = []
+    for budget in data.plan["budgets"]:
+        regret = (budget.get("hoffmann") or {}).get("regret")
+        if regret is not None:
+            rows.append({"flops": budget["flops"], "cells": [_at(regret, factor) for factor in OFF_BY]})
+    return rows
+
+
+def _at(regret: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    sizes: Sequence[float] = regret["params"]
+    middle = math.sqrt(sizes[0] * sizes[-1])
+    nearest = min(range(len(sizes)), key=lambda i: abs(math.log(sizes[i] / middle / factor)))
+    return {
+        "factor": factor,
+        "loss": regret["loss_nats"][nearest],
+        "compute_percent": regret["compute_percent"][nearest],
+        "compute_percent_high": regret["compute_percent_high"][nearest],
+    }

@@ -1,0 +1,72 @@
+"""Titles and captions of the figures: what is seen, and by which conventions."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from scaling_lab.errors import TableError
+from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.labels import PARAMS, flops_words
+from scaling_lab.report.formats import percent
+
+_CAPTIONS = {
+    "power_laws": (
+        "Loss as a power law of compute, data and size",
+        "Test loss on logarithmic axes against training compute (C: {flops}), against training tokens D of the "
+        "largest model with a series of them, and against size (N: {params}) on the most tokens that the sizes "
+        "share. Grey lines are the training curves of all runs (smoothed training loss); black points are runs that "
+        "no cheaper run beats. Orange lines are the fitted laws with their {level} band, dashed beyond the data.",
+    ),
+    "learning_curves": (
+        "Learning curves",
+        "Smoothed training loss of the longest run of each size against the tokens it has read and the compute it "
+        "has spent (C: {flops}). Colour is size (N: {params}). Where lines cross on the right, the best size "
+        "changes.",
+    ),
+    "size_and_data": (
+        "Loss against data at each size",
+        "Every run's test loss against its training tokens; colour is size (N: {params}). The lines are one law for "
+        "all sizes, Kaplan et al. 2020, Eq 1.5, with its {level} band. Points far from their line show where that "
+        "law fails.",
+    ),
+    "isoflop_profiles": (
+        "IsoFLOP profiles",
+        "Loss of models of different size (N: {params}) that spent the same compute (C: {flops}). Each line is a "
+        "parabola in log N, each star its minimum with the {level} interval from the scatter around the parabola. A "
+        "grey profile was refused, for the reason given in the legend.",
+    ),
+    "optimal_allocation": (
+        "The best size and the best amount of data",
+        "Against compute (C: {flops}): the optimum of Hoffmann's law with its {level} band, the IsoFLOP minima with "
+        "the power law through them, the runs on the lower envelope (sizes of the grid, hence the steps), and the "
+        "models of the plan. N counts {params}. In the grey region no run was trained: everything there is "
+        "extrapolation.",
+    ),
+    "backtest": (
+        "Backtest",
+        "The most expensive runs, predicted by laws that were fitted without them: predicted against measured loss, "
+        "and the relative error against compute (C: {flops}). Bars are {level} intervals of a new run. L(C) predicts "
+        "only runs on the envelope.",
+    ),
+}
+
+
+def figure_views(data: StudyData) -> list[dict[str, Any]]:
+    """The study's figures as data URIs, each with title, caption and the path of its numbers."""
+    return [_view(name, data) for name in data.study["figures"]]
+
+
+def _view(name: str, data: StudyData) -> dict[str, Any]:
+    path = data.results / "figures" / data.name / f"{name}.svg"
+    if not path.exists():
+        raise TableError(f"{path}: no such figure; it is drawn before the report")
+    title, caption = _CAPTIONS[name]
+    words = {
+        "flops": flops_words(data.flops_convention),
+        "params": PARAMS[data.params_column],
+        "level": percent(data.level, 0),
+    }
+    uri = "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    numbers = path.with_suffix(".csv").relative_to(data.results)
+    return {"name": name, "title": title, "caption": caption.format(**words), "uri": uri, "numbers": str(numbers)}

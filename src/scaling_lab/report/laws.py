@@ -1,0 +1,195 @@
+"""The fitted laws as statements, and the tables of their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from scaling_lab.figures.inputs import Fit, StudyData
+from scaling_lab.figures.labels import PARAMS, flops_words
+from scaling_lab.report.formats import count, estimate, exact, number, percent
+
+TITLES = {
+    "params": "Loss against size, L(N)",
+    "tokens": "Loss against data, L(D)",
+    "compute": "Loss against compute, L(C)",
+    "kaplan": "Loss against size and data, Kaplan et al. 2020",
+    "hoffmann": "Loss against size and data, Hoffmann et al. 2022",
+    "isoflop": "Best size and data, IsoFLOP profiles",
+}
+
+# Difference of AICc from which one form is called better than another.
+CLEAR_GAIN = 4.0
+
+MEANINGS = {
+    "Xc": "scale: the power law would reach 1 nat there",
+    "alpha": "exponent",
+    "doubling_factor": "the loss is multiplied by this when the variable doubles",
+    "alpha_N": "exponent of size, with unlimited data",
+    "alpha_D": "exponent of data, with unlimited size",
+    "Nc": "scale of size",
+    "Dc": "scale of data, tokens",
+    "overfitting_exponent": "data must grow as size to this power to keep overfitting constant",
+    "E": "irreducible loss, nats",
+    "A": "size term at one parameter, nats",
+    "B": "data term at one token, nats",
+    "beta": "exponent of data",
+    "a": "best size grows as compute to this power",
+    "b": "best data grows as compute to this power",
+    "G": "ratio of the two terms at the optimum",
+    "loss_exponent": "the reducible loss falls as compute to this power",
+    "params_coefficient": "best size at one FLOP",
+    "tokens_coefficient": "best data at one FLOP",
+}
+
+
+def law_views(data: StudyData) -> list[dict[str, Any]]:
+    """One entry per fit of the study: title, equation, statement or reason, parameters, alternatives, diagnostics."""
+    fits = {name: fit for name in data.study["fits"] if (fit := data.fit(name))}
+    return [_view(name, fit, data) for name, fit in fits.items()]
+
+
+def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
+    record = fit.record
+    diagnostics = record["diagnostics"]
+    return {
+        "name": name,
+        "title": TITLES[name],
+        "equation": record["equation"],
+        "ok": fit.ok,
+        "reason": record["reason"],
+        "statement": _STATEMENTS[name](fit, data) if fit.ok else None,
+        "conventions": [f"{letter}: {described['label']}" for letter, described in record["variables"].items()],
+        "parameters": _estimates(record),
+        "alternatives": record.get("alternatives"),
+        "profiles": record.get("profiles"),
+        "by_convention": record.get("conventions") or {},
+        "sensitivity": record.get("sensitivity") or [],
+        "objective": record["objective"],
+        "diagnostics": diagnostics,
+        "warnings": diagnostics.get("warnings", []),
+        "filters": record["filters"],
+        "provenance": record["provenance"],
+    }
+
+
+def _estimates(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    envelope = (record.get("envelope") or {}).get("params_law", {})
+    groups = (
+        ("fitted", record["parameters"]),
+        ("derived", record["derived"]),
+        ("of the size N on the envelope against C", {f"N {k}": v for k, v in envelope.items() if k != "equation"}),
+    )
+    return [
+        {"name": name, "kind": kind, "meaning": MEANINGS.get(name, ""), **entry}
+        for kind, group in groups
+        for name, entry in group.items()
+    ]
+
+
+def _doubling(fit: Fit, of: str, held: str, span: str) -> Markup:
+    factor = fit.record["derived"]["doubling_factor"]
+    interval = factor["interval"]
+    bounds = f" ({percent(1 - interval['high'])} to {percent(1 - interval['low'])})" if interval else ""
+    diagnostics = fit.record["diagnostics"]
+    text = Markup(
+        "Every doubling of {} lowers the loss by {}{}: exponent {}, over {} in {} points{}. R² in log-log is {}."
+    )
+    return text.format(
+        of,
+        percent(1 - factor["value"]),
+        bounds,
+        estimate(fit.record["parameters"]["alpha"]),
+        span,
+        diagnostics["n_points"],
+        held,
+        exact(number(diagnostics["r_squared_log"], 4), diagnostics["r_squared_log"]),
+    ) + _offset_preferred(fit)
+
+
+def _offset_preferred(fit: Fit) -> str:
+    """A sentence where the law with an irreducible loss fits clearly better: a pure power law then promises too "
+    "much."""
+    forms = fit.record.get("alternatives") or {}
+    plain, offset = (forms.get(form, {}) for form in ("power", "power_offset"))
+    if offset.get("status") != "ok" or plain.get("aicc") is None or offset.get("aicc") is None:
+        return ""
+    gain = plain["aicc"] - offset["aicc"]
+    if gain < CLEAR_GAIN:
+        return ""
+    floor = offset["parameters"]["E"]["value"]
+    return (
+        f" A law with an irreducible loss of {floor:.2f} nats fits better (AICc lower by {gain:.0f}), so do not "
+        "extend the pure power law far beyond the data."
+    )
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{count(min(values))} to {count(max(values))}"
+
+
+def _params(fit: Fit, data: StudyData) -> Markup:
+    tokens = max(data.runs_by_id[run]["tokens"] for run in fit.points["run"])
+    column = fit.record["variables"]["X"]["column"]
+    return _doubling(fit, PARAMS[column], f", each trained on {count(tokens)} tokens", _span(fit.points["X"].tolist()))
+
+
+def _tokens(fit: Fit, data: StudyData) -> Markup:
+    params = data.runs_by_id[str(fit.points["run"][0])][data.params_column]
+    return _doubling(
+        fit, "the training tokens", f", all at {count(params)} parameters", _span(fit.points["X"].tolist())
+    )
+
+
+def _compute(fit: Fit, data: StudyData) -> Markup:
+    flops = fit.record["envelope"]["flops"]
+    span = f"{number(min(flops))} to {number(max(flops))} FLOPs"
+    text = _doubling(fit, f"training compute ({flops_words(data.flops_convention)})", " of the lower envelope", span)
+    exponent = fit.record["envelope"]["params_law"]["exponent"]
+    return text + Markup(" The size of the runs on it grows as compute to the power {}.").format(estimate(exponent))
+
+
+def _kaplan(fit: Fit, data: StudyData) -> Markup:
+    record = fit.record
+    return Markup(
+        "With unlimited data the loss falls as size to the power {}, with unlimited size as data to the power {}. To "
+        "keep overfitting constant, data must grow as size to the power {}."
+    ).format(
+        *(estimate(record["parameters"][name]) for name in ("alpha_N", "alpha_D")),
+        estimate(record["derived"]["overfitting_exponent"]),
+    )
+
+
+def _hoffmann(fit: Fit, data: StudyData) -> Markup:
+    record = fit.record
+    known = record["diagnostics"]["offset_identified"]
+    floor = "Of the loss, {} nats are irreducible for this text and tokenizer; the rest falls"
+    open_floor = (
+        "The irreducible loss is not determined by these runs ({} nats, an interval that contains 0). The rest falls"
+    )
+    text = Markup(
+        f"{floor if known else open_floor} as size to the power {{}} and as data to the power {{}}. "
+        "At C = 6 N D, the best size grows as compute to the power {} and the best data to the power {}."
+    )
+    values = [record["parameters"][name] for name in ("E", "alpha", "beta")]
+    return text.format(*(estimate(entry) for entry in (*values, record["derived"]["a"], record["derived"]["b"])))
+
+
+def _isoflop(fit: Fit, data: StudyData) -> Markup:
+    parameters, diagnostics = fit.record["parameters"], fit.record["diagnostics"]
+    return Markup(
+        "Through the minima of {} of {} budgets, the best size grows as compute to the power {} and the best data to "
+        "the power {}."
+    ).format(diagnostics["accepted"], diagnostics["budgets"], estimate(parameters["a"]), estimate(parameters["b"]))
+
+
+_STATEMENTS: Mapping[str, Callable[[Fit, StudyData], Markup]] = {
+    "params": _params,
+    "tokens": _tokens,
+    "compute": _compute,
+    "kaplan": _kaplan,
+    "hoffmann": _hoffmann,
+    "isoflop": _isoflop,
+}

@@ -1,0 +1,96 @@
+"""Render the report: files of studies in, one self-contained HTML page out. It needs no script and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from scaling_lab.figures.backtest import LAW_NAMES
+from scaling_lab.figures.inputs import StudyData, read_study
+from scaling_lab.figures.labels import PARAMS, flops_words
+from scaling_lab.files import write_text
+from scaling_lab.report import answer, evidence, provenance
+from scaling_lab.report.captions import figure_views
+from scaling_lab.report.formats import FILTERS
+from scaling_lab.report.laws import law_views
+
+_PACKAGES = ("scaling-lab", "numpy", "scipy", "pyarrow", "matplotlib", "torch", "lightning", "tokenizers")
+
+
+def render_report(
+    studies: Sequence[str], corpus_manifest: Path, tokens_manifest: Path, results: Path, output: Path
+) -> None:
+    """Write the report of `studies` to `output` (.html).
+
+    Raises:
+        TableError: a table, fit, plan or figure of a study is missing.
+        CorpusError: a manifest is missing.
+    """
+    corpus = provenance.read_manifest(corpus_manifest)
+    tokens = provenance.read_manifest(tokens_manifest)
+    views = [
+        study_view(read_study(name, results), tokens)
+        | {"files": provenance.hashed_files(results, name, corpus_manifest, tokens_manifest)}
+        for name in studies
+    ]
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            studies=views,
+            corpus=corpus,
+            tokens=tokens,
+            texts=provenance.texts(corpus, tokens),
+            token_sets=provenance.token_sets(tokens),
+            versions={name: version(name) for name in _PACKAGES},
+        )
+    )
+    write_text(output, page)
+
+
+def study_view(data: StudyData, tokens: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the page says about one study, as plain values."""
+    laws = law_views(data)
+    ratio = provenance.bytes_per_token(tokens, data.loss_column)
+    return {
+        "name": data.name,
+        "question": data.study["question"].strip(),
+        "options": data.study["fit"],
+        "level": data.level,
+        "params": PARAMS[data.params_column],
+        "flops": flops_words(data.flops_convention),
+        "flops_column": data.flops_column,
+        "params_column": data.params_column,
+        "loss_column": data.loss_column,
+        "paragraphs": answer.answer_paragraphs(data, ratio),
+        "plan": answer.plan_rows(data, ratio),
+        "regret": answer.regret_rows(data),
+        "backtest": data.backtest,
+        "laws": laws,
+        "figures": figure_views(data),
+        "transfer": evidence.transfer(data),
+        "positions": evidence.by_position(data),
+        "noise": data.noise,
+        "runs": evidence.run_rows(data),
+        "warnings": evidence.warnings(data, laws),
+    }
+
+
+def _environment() -> Environment:
+    loader = PackageLoader("scaling_lab.report", ".")
+    environment = Environment(
+        loader=loader,
+        autoescape=select_autoescape(["html.j2", "html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    environment.globals["law_names"] = LAW_NAMES
+    environment.globals["css"] = Markup(loader.get_source(environment, "report.css")[0])
+    return environment

@@ -1,0 +1,136 @@
+"""Every figure is written whole, the same at every draw, and says what was refused."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from scaling_lab.errors import ConfigError, TableError
+from scaling_lab.figures.draw import FIGURES, draw_figure
+from scaling_lab.figures.inputs import read_study, vertex_interval
+
+WITH_LAWS = [name for name in FIGURES if name != "learning_curves"]
+STARTS = {".svg": b"<?xml", ".png": b"\x89PNG\r\n\x1a\n", ".csv": b"panel,series"}
+
+
+def study_of(results: Path, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((results / "tables" / name / "study.json").read_text("utf-8"))
+    return document
+
+
+def rows_of(results: Path, name: str, study: str = "simulated") -> list[dict[str, str]]:
+    with (results / "figures" / study / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("study", ["simulated", "refused"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_second_draw_gives_the_same_bytes(results: Path, tmp_path: Path, name: str, study: str) -> None:
+    draw_figure(name, study_of(results, study), results, tmp_path / f"{name}.svg")
+    for suffix in (".svg", ".png", ".csv"):
+        first = (results / "figures" / study / f"{name}{suffix}").read_bytes()
+        assert first == (tmp_path / f"{name}{suffix}").read_bytes()
+        assert first.startswith(STARTS[suffix])
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".png", ".svg"]
+
+
+@pytest.mark.parametrize("name", WITH_LAWS)
+def test_a_refused_law_is_said_to_be_refused_in_the_panel(results: Path, name: str) -> None:
+    assert "refused" in (results / "figures" / "refused" / f"{name}.svg").read_text("utf-8")
+    assert "refused" not in (results / "figures" / "simulated" / f"{name}.svg").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["power_laws", "size_and_data", "isoflop_profiles", "optimal_allocation"])
+def test_axes_name_their_convention(results: Path, name: str) -> None:
+    svg = (results / "figures" / "simulated" / f"{name}.svg").read_text("utf-8")
+    # A label may be broken into lines, each of them a text element.
+    assert "non-embedding" in svg
+    assert name == "size_and_data" or "`matmul`" in svg
+
+
+def test_power_laws_draws_the_measured_losses_and_the_fitted_law(results: Path) -> None:
+    data = read_study("simulated", results)
+    rows = [row for row in rows_of(results, "power_laws") if row["panel"] == "params"]
+    drawn = {
+        (float(row["params_non_embedding"]), float(row["test_loss_nats"])) for row in rows if "runs" in row["series"]
+    }
+    measured = {(row["params_non_embedding"], row["test_loss_nats"]) for row in data.runs}
+    assert len(drawn) >= 7
+    assert drawn <= measured
+    fit = data.fit("params")
+    assert fit is not None
+    law = [row for row in rows if row["series"].startswith("fitted law")]
+    size = np.array([float(row["params_non_embedding"]) for row in law])
+    expected = (fit.value("Xc") / size) ** fit.value("alpha")
+    np.testing.assert_allclose([float(row["test_loss_nats"]) for row in law], expected, rtol=1e-9)
+    assert all(float(row["test_loss_nats_low"]) < float(row["test_loss_nats_high"]) for row in law)
+
+
+def test_learning_curves_draw_the_longest_run_of_each_size(results: Path) -> None:
+    data = read_study("simulated", results)
+    drawn = {row["series"] for row in rows_of(results, "learning_curves")}
+    assert len(drawn) == len({row["d_model"] for row in data.runs})
+    for run in drawn:
+        width, tokens = data.runs_by_id[run]["d_model"], data.runs_by_id[run]["tokens"]
+        assert tokens == max(row["tokens"] for row in data.runs if row["d_model"] == width)
+
+
+def test_optimal_allocation_reaches_the_planned_budgets(results: Path) -> None:
+    data = read_study("simulated", results)
+    budgets = data.plan["budgets"]
+    rows = rows_of(results, "optimal_allocation")
+    law = [row for row in rows if row["panel"] == "tokens" and row["series"].startswith("Hoffmann")]
+    grid = np.array([float(row["flops_matmul"]) for row in law])
+    assert grid.max() > budgets[-1]["flops"]
+    # The line passes through the plan's own optimum: both minimise the same law.
+    log_tokens = np.log([float(row["tokens"]) for row in law])
+    for budget in budgets:
+        at = np.exp(np.interp(np.log(budget["flops"]), np.log(grid), log_tokens))
+        assert at == pytest.approx(budget["hoffmann"]["tokens_opt"]["value"], rel=0.02)
+    svg = (results / "figures" / "simulated" / "optimal_allocation.svg").read_text("utf-8")
+    assert "extrapolation" in svg
+
+
+def test_isoflop_vertices_carry_their_interval(results: Path) -> None:
+    rows = [row for row in rows_of(results, "isoflop_profiles") if row["series"].startswith("vertex")]
+    assert len(rows) == 3
+    for row in rows:
+        assert float(row["params_non_embedding_low"]) < float(row["params_non_embedding"])
+        assert float(row["params_non_embedding"]) < float(row["params_non_embedding_high"])
+
+
+def test_vertex_interval_is_symmetric_in_log_size() -> None:
+    low, high = vertex_interval({"params_opt": 1000.0, "params_opt_relative_se": 0.1}, 0.9)
+    assert low * high == pytest.approx(1e6)
+    assert high / 1000 == pytest.approx(np.exp(1.6449 * 0.1), rel=1e-4)
+
+
+def test_backtest_draws_every_prediction(results: Path) -> None:
+    data = read_study("simulated", results)
+    drawn = {(row["series"].split(",")[0], row["run"]) for row in rows_of(results, "backtest")}
+    assert drawn == {(row["law"], row["run"]) for row in data.backtest["rows"]}
+
+
+def test_drawing_leaves_the_settings_of_the_user_alone(results: Path, tmp_path: Path) -> None:
+    with mpl.rc_context({"font.size": 31, "svg.hashsalt": "mine"}):
+        draw_figure("backtest", study_of(results, "simulated"), results, tmp_path / "backtest.svg")
+        assert mpl.rcParams["font.size"] == 31
+        assert mpl.rcParams["svg.hashsalt"] == "mine"
+    own = (results / "figures" / "simulated" / "backtest.svg").read_bytes()
+    assert (tmp_path / "backtest.svg").read_bytes() == own
+
+
+def test_an_unknown_figure_is_named_with_what_is_allowed(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'pie' is not one of power_laws"):
+        draw_figure("pie", study_of(results, "simulated"), results, tmp_path / "pie.svg")
+
+
+def test_a_missing_fit_is_named(results: Path, tmp_path: Path) -> None:
+    study = study_of(results, "simulated") | {"name": "absent"}
+    with pytest.raises(TableError, match="absent"):
+        draw_figure("power_laws", study, results, tmp_path / "power_laws.svg")
+    assert list(tmp_path.iterdir()) == []
