@@ -51,7 +51,7 @@ def write_tables(results: Path, study: StudyConfig, name: str = "simulated") -> 
     folder = results / "tables" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "study.json").write_text(json.dumps(document), encoding="utf-8")
-    collect(folder / "study.json", results / "runs", folder / "runs.parquet", folder / "curves.parquet")
+    collect(list(runs), results / "runs", folder / "runs.parquet", folder / "curves.parquet")
     return document
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import flops_label, loss_label
-from scaling_lab.figures.style import BLUE, GREEN, INK, ORANGE, RED, annotate, legend_below, log_counts, new_figure
+from scaling_lab.figures.style import BLUE, GREEN, INK, ORANGE, legend_below, log_counts, new_figure, refused
 from scaling_lab.science.laws import Array
 
 LAW_NAMES = {"hoffmann": "Hoffmann's L(N, D)", "kaplan": "Kaplan's L(N, D)", "compute": "L(C), envelope"}
@@ -71,6 +70,8 @@ def _finish(panels: list[Axes], data: StudyData) -> None:
         xlabel=flops_label(data.flops_convention).replace("\n", " "), ylabel="predicted / measured - 1, per cent"
     )
     if not data.backtest["rows"]:
+        for axes in panels:
+            axes.set(xticks=[], yticks=[])
         return
     ends = [value for row in data.backtest["rows"] for value in (row["measured"], row["low"], row["high"])]
     edge = 0.04 * (max(ends) - min(ends))
@@ -84,10 +85,5 @@ def _finish(panels: list[Axes], data: StudyData) -> None:
 
 
 def _say_refused(axes: Axes, data: StudyData) -> None:
-    refusals = {law: out["reason"] for law, out in data.backtest["laws"].items() if out["status"] != "ok"}
-    lines = [
-        f"{LAW_NAMES[law]} refused: {reason['code'].replace('_', ' ')}\n{textwrap.fill(reason['message'], 52)}"
-        for law, reason in refusals.items()
-    ]
-    if lines:
-        annotate(axes, "\n".join(lines), "upper left", RED)
+    laws = data.backtest["laws"]
+    refused(axes, {LAW_NAMES[law]: out["reason"] for law, out in laws.items() if out["status"] != "ok"}, 60)

@@ -95,4 +95,4 @@ def _finish(axes: Axes, fit: Fit | None, data: StudyData) -> None:
     if fit and fit.ok:
         axes.set_title(rf"$N_{{opt}} \propto C^{{\,a}}$,  a = {with_interval(fit, 'a')}")
     elif fit:
-        refused(axes, "N_opt(C)", fit.reason, 60)
+        refused(axes, {"N_opt(C)": fit.reason}, 70)

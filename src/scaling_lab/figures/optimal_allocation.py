@@ -27,6 +27,7 @@ from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.optimum import numerical_optimum
 from scaling_lab.science.shapes import ShapeFamily
 
+_NAMES = {"hoffmann": "Hoffmann's law", "compute": "envelope", "isoflop": "IsoFLOP power law"}
 _SHAPE = ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")
 
 
@@ -54,17 +55,16 @@ def optimal_allocation(data: StudyData) -> Drawing:
     budgets = [budget["flops"] for budget in data.plan["budgets"]]
     canvas = _Canvas(panels, data, Drawing(figure), family, budgets)
     _runs(canvas)
-    refusals = []
+    refusals = {}
     for name, draw in (("hoffmann", _law), ("compute", _envelope), ("isoflop", _vertices)):
         fit = data.fit(name)
         if fit is not None and (fit.ok or name == "isoflop"):
             draw(canvas, fit)
         if fit is not None and not fit.ok:
-            refusals.append({"code": f"{name}, {fit.reason['code']}", "message": fit.reason["message"]})
+            refusals[_NAMES[name]] = fit.reason
     _planned(canvas)
     _finish(canvas)
-    for axes, reason in zip(panels, refusals, strict=False):
-        refused(axes, "law", reason)
+    refused(panels[0], refusals, 60)
     legend_below(figure, panels, 3)
     return canvas.drawing
 

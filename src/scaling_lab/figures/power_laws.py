@@ -85,7 +85,7 @@ def _points_and_law(axes: Axes, name: str, letter: str, fit: Fit, data: StudyDat
         _law(axes, name, fit, x[chosen], data, drawing)
         axes.set_title(law_in_words(fit, letter))
     else:
-        refused(axes, f"L({letter})", fit.reason)
+        refused(axes, {f"L({letter})": fit.reason})
 
 
 def _law(axes: Axes, name: str, fit: Fit, x: Array, data: StudyData, drawing: Drawing) -> None:

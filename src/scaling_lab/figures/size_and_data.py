@@ -73,4 +73,4 @@ def _finish(axes: Axes, fit: Fit | None, convention: str, data: StudyData) -> No
         )
         axes.set_title(f"{law}\n{exponents}")
     else:
-        refused(axes, "Kaplan's L(N, D)", fit.reason, 60)
+        refused(axes, {"Kaplan's L(N, D)": fit.reason}, 70)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -165,11 +165,16 @@ def shade_beyond(axes: Axes, largest: float) -> None:
         return
     axes.axvspan(largest, high, color="#F1F1F1", linewidth=0, zorder=0)
     axes.set_xlim(low, high)
+    if math.log(high / largest) < 0.2 * math.log(high / low):
+        return  # no room for the word
     axes.text(largest, 0.03, " extrapolation", transform=axes.get_xaxis_transform(), color="#5A5A5A", fontsize=11)
 
 
-def refused(axes: Axes, what: str, reason: dict[str, str], width: int = 38) -> None:
-    """Say in the panel that a law was refused, and why."""
-    code = reason["code"].replace("_", " ")
-    text = f"{what} refused: {code}\n" + textwrap.fill(reason["message"], width)
-    annotate(axes, text, "lower left", RED)
+def refused(axes: Axes, reasons: Mapping[str, Mapping[str, str]], width: int = 44) -> None:
+    """Say above the panel which laws were refused, and why; there the words hide no data. `width` in characters."""
+    lines = []
+    for law, reason in reasons.items():
+        lines.append(f"{law} refused: {reason['code'].replace('_', ' ')}")
+        lines += textwrap.wrap(reason["message"], width, max_lines=4, placeholder=" ...")
+    if lines:
+        axes.set_title("\n".join(lines), color=RED, fontsize=11, linespacing=1.35)
