@@ -47,7 +47,7 @@ def write_tables(results: Path, study: StudyConfig, name: str = "simulated") -> 
     runs = expand_study(name, study, CONFIG)
     for run, spec in runs.items():
         _write_run(results / "runs" / run, spec)
-    document = {**study.model_dump(mode="json"), "name": name, "runs": list(runs)}
+    document = {**study.model_dump(mode="json", exclude={"grid"}), "name": name}
     folder = results / "tables" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "study.json").write_text(json.dumps(document), encoding="utf-8")
@@ -118,7 +118,7 @@ def build(results: Path, study: StudyConfig, name: str) -> dict[str, Any]:
     run_backtest(runs, plans / "backtest.json", options)
     run_noise(runs, plans / "noise.json", options)
     for figure in study.figures:
-        draw_figure(figure, document, results, results / "figures" / name / f"{figure}.svg")
+        draw_figure(figure, name, results, results / "figures" / name / f"{figure}.svg")
     return document
 
 

@@ -2,8 +2,8 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,15 +11,10 @@ import pytest
 
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.figures.draw import FIGURES, draw_figure
-from scaling_lab.figures.inputs import read_study, vertex_interval
+from scaling_lab.figures.inputs import StudyData, vertex_interval
 
 WITH_LAWS = [name for name in FIGURES if name != "learning_curves"]
 STARTS = {".svg": b"<?xml", ".png": b"\x89PNG\r\n\x1a\n", ".csv": b"panel,series"}
-
-
-def study_of(results: Path, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((results / "tables" / name / "study.json").read_text("utf-8"))
-    return document
 
 
 def rows_of(results: Path, name: str, study: str = "simulated") -> list[dict[str, str]]:
@@ -30,7 +25,7 @@ def rows_of(results: Path, name: str, study: str = "simulated") -> list[dict[str
 @pytest.mark.parametrize("study", ["simulated", "refused"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_second_draw_gives_the_same_bytes(results: Path, tmp_path: Path, name: str, study: str) -> None:
-    draw_figure(name, study_of(results, study), results, tmp_path / f"{name}.svg")
+    draw_figure(name, study, results, tmp_path / f"{name}.svg")
     for suffix in (".svg", ".png", ".csv"):
         first = (results / "figures" / study / f"{name}{suffix}").read_bytes()
         assert first == (tmp_path / f"{name}{suffix}").read_bytes()
@@ -53,7 +48,7 @@ def test_axes_name_their_convention(results: Path, name: str) -> None:
 
 
 def test_power_laws_draws_the_measured_losses_and_the_fitted_law(results: Path) -> None:
-    data = read_study("simulated", results)
+    data = StudyData("simulated", results)
     rows = [row for row in rows_of(results, "power_laws") if row["panel"] == "params"]
     drawn = {
         (float(row["params_non_embedding"]), float(row["test_loss_nats"])) for row in rows if "runs" in row["series"]
@@ -71,7 +66,7 @@ def test_power_laws_draws_the_measured_losses_and_the_fitted_law(results: Path) 
 
 
 def test_learning_curves_draw_the_longest_run_of_each_size(results: Path) -> None:
-    data = read_study("simulated", results)
+    data = StudyData("simulated", results)
     drawn = {row["series"] for row in rows_of(results, "learning_curves")}
     assert len(drawn) == len({row["d_model"] for row in data.runs})
     for run in drawn:
@@ -80,7 +75,7 @@ def test_learning_curves_draw_the_longest_run_of_each_size(results: Path) -> Non
 
 
 def test_optimal_allocation_reaches_the_planned_budgets(results: Path) -> None:
-    data = read_study("simulated", results)
+    data = StudyData("simulated", results)
     budgets = data.plan["budgets"]
     rows = rows_of(results, "optimal_allocation")
     law = [row for row in rows if row["panel"] == "tokens" and row["series"].startswith("Hoffmann")]
@@ -110,14 +105,14 @@ def test_vertex_interval_is_symmetric_in_log_size() -> None:
 
 
 def test_backtest_draws_every_prediction(results: Path) -> None:
-    data = read_study("simulated", results)
+    data = StudyData("simulated", results)
     drawn = {(row["series"].split(",")[0], row["run"]) for row in rows_of(results, "backtest")}
     assert drawn == {(row["law"], row["run"]) for row in data.backtest["rows"]}
 
 
 def test_drawing_leaves_the_settings_of_the_user_alone(results: Path, tmp_path: Path) -> None:
     with mpl.rc_context({"font.size": 31, "svg.hashsalt": "mine"}):
-        draw_figure("backtest", study_of(results, "simulated"), results, tmp_path / "backtest.svg")
+        draw_figure("backtest", "simulated", results, tmp_path / "backtest.svg")
         assert mpl.rcParams["font.size"] == 31
         assert mpl.rcParams["svg.hashsalt"] == "mine"
     own = (results / "figures" / "simulated" / "backtest.svg").read_bytes()
@@ -126,11 +121,29 @@ def test_drawing_leaves_the_settings_of_the_user_alone(results: Path, tmp_path: 
 
 def test_an_unknown_figure_is_named_with_what_is_allowed(results: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'pie' is not one of power_laws"):
-        draw_figure("pie", study_of(results, "simulated"), results, tmp_path / "pie.svg")
+        draw_figure("pie", "simulated", results, tmp_path / "pie.svg")
 
 
-def test_a_missing_fit_is_named(results: Path, tmp_path: Path) -> None:
-    study = study_of(results, "simulated") | {"name": "absent"}
+def test_a_missing_study_is_named(results: Path, tmp_path: Path) -> None:
     with pytest.raises(TableError, match="absent"):
-        draw_figure("power_laws", study, results, tmp_path / "power_laws.svg")
+        draw_figure("power_laws", "absent", results, tmp_path / "power_laws.svg")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_without_the_laws_of_a_figure_still_gets_it(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results", ignore=shutil.ignore_patterns("fits", "figures", "runs"))
+    for name in FIGURES:
+        draw_figure(name, "simulated", tmp_path / "results", tmp_path / f"{name}.svg")
+    assert "fits none of" in (tmp_path / "power_laws.svg").read_text("utf-8")
+
+
+def test_a_fit_of_other_runs_is_not_drawn(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results", ignore=shutil.ignore_patterns("figures", "runs"))
+    path = tmp_path / "results" / "fits" / "simulated" / "tokens.json"
+    left_over = json.loads(path.read_text("utf-8"))
+    left_over["provenance"]["tables"]["runs.parquet"] = "0" * 64
+    path.write_text(json.dumps(left_over), encoding="utf-8")
+    draw_figure("power_laws", "simulated", tmp_path / "results", tmp_path / "power_laws.svg")
+    text = (tmp_path / "power_laws.csv").read_text("utf-8")
+    assert "\nparams," in text
+    assert "\ntokens," not in text

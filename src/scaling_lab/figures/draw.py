@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.figures.backtest import backtest
@@ -30,8 +29,8 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
 """Every figure by name: a new one is one function and its entry here."""
 
 
-def draw_figure(name: str, study: dict[str, Any], results: Path, output: Path) -> None:
-    """Write figure `name` of `study` (study.json) to `output` (.svg), with .png and .csv of the same name beside it.
+def draw_figure(name: str, study: str, results: Path, output: Path) -> None:
+    """Write figure `name` of a study to `output` (.svg), with .png and .csv of the same name beside it.
 
     Raises:
         ConfigError: no figure has that name.

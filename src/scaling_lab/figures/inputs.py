@@ -66,28 +66,29 @@ class Fit:
 class StudyData:
     """A finished study. Files are read when first asked for, so that a figure touches only what it draws."""
 
-    study: Mapping[str, Any]
+    name: str
     results: Path
 
-    @property
-    def name(self) -> str:
-        """Name of the study, and of its folders."""
-        return str(self.study["name"])
+    @cached_property
+    def options(self) -> Mapping[str, Any]:
+        """The options that the study was fitted by, as its backtest recorded them."""
+        options: Mapping[str, Any] = self.backtest["provenance"]["options"]
+        return options
 
     @property
     def loss_column(self) -> str:
         """Column of the losses that the laws were fitted to."""
-        return str(self.study["fit"]["loss_column"])
+        return str(self.options["loss_column"])
 
     @property
     def params_column(self) -> str:
         """Column of N in the study's convention."""
-        return str(self.study["fit"]["params_convention"])
+        return str(self.options["params_convention"])
 
     @property
     def flops_convention(self) -> str:
         """What C counts."""
-        return str(self.study["fit"]["flops_convention"])
+        return str(self.options["flops_convention"])
 
     @property
     def flops_column(self) -> str:
@@ -97,7 +98,7 @@ class StudyData:
     @property
     def level(self) -> float:
         """Level of the study's intervals."""
-        return float(self.study["fit"]["level"])
+        return float(self.options["level"])
 
     @cached_property
     def runs(self) -> list[dict[str, Any]]:
@@ -117,15 +118,14 @@ class StudyData:
             yield row, {name: values[mask] for name, values in curves.items()}
 
     def fit(self, name: str) -> Fit | None:
-        """A fit of the study; None when the study does not ask for it."""
-        if name not in self.study["fits"]:
+        """A fit of the study; None when there is none, or one of other runs that an earlier configuration left."""
+        path = self.results / "fits" / self.name / f"{name}.json"
+        if not path.exists():
             return None
-        folder = self.results / "fits" / self.name
-        return Fit(
-            _document(folder / f"{name}.json"),
-            _columns(folder / f"{name}.draws.parquet"),
-            _columns(folder / f"{name}.points.parquet"),
-        )
+        record = _document(path)
+        if record["provenance"]["tables"] != self.backtest["provenance"]["tables"]:
+            return None
+        return Fit(record, _columns(path.with_suffix(".draws.parquet")), _columns(path.with_suffix(".points.parquet")))
 
     @cached_property
     def plan(self) -> dict[str, Any]:
@@ -138,14 +138,14 @@ class StudyData:
         return _document(self.results / "plans" / self.name / "backtest.json")
 
     @cached_property
+    def study(self) -> dict[str, Any]:
+        """study.json: the question, the laws and the figures asked for. For the report alone: no figure hangs on it."""
+        return _document(self.results / "tables" / self.name / "study.json")
+
+    @cached_property
     def noise(self) -> dict[str, Any]:
         """noise.json."""
         return _document(self.results / "plans" / self.name / "noise.json")
-
-
-def read_study(name: str, results: Path) -> StudyData:
-    """A study by name, from `results/tables/{name}/study.json`."""
-    return StudyData(_document(results / "tables" / name / "study.json"), results)
 
 
 def vertex_interval(profile: Mapping[str, Any], level: float) -> tuple[float, float]:

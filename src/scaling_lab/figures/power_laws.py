@@ -16,6 +16,7 @@ from scaling_lab.figures.style import (
     INK,
     ORANGE,
     PALE,
+    annotate,
     legend_below,
     log_counts,
     log_loss,
@@ -33,9 +34,11 @@ SHOWN_FROM = 0.02
 def power_laws(data: StudyData) -> Drawing:
     """Three log-log panels that share the axis of the loss; a law that the study does not fit has no panel."""
     panels = {name: fit for name in ("compute", "tokens", "params") if (fit := data.fit(name))}
-    figure, axes = new_figure(len(panels), 4.4 * len(panels), 4.7, sharey=True)
+    figure, axes = new_figure(len(panels) or 1, 4.4 * (len(panels) or 1), 4.7, sharey=True)
     drawing = Drawing(figure)
-    for panel, (name, fit) in zip(axes, panels.items(), strict=True):
+    if not panels:
+        annotate(axes[0], "this study fits none of\nL(C), L(D), L(N)", "upper left")
+    for panel, (name, fit) in zip(axes, panels.items(), strict=bool(panels)):
         if name == "compute":
             _training_curves(panel, data, drawing)
         letter = {"compute": "C", "tokens": "D", "params": "N"}[name]
@@ -105,6 +108,6 @@ def _limit(axes: list[Axes], panels: Mapping[str, Fit], data: StudyData) -> None
     """Room for the final losses and the last part of the curves, not for the fall from a uniform guess."""
     losses = np.array([row[data.loss_column] for row in data.runs])
     axes[0].set_ylim(losses.min() / 1.08, losses.max() * 1.12)
-    for panel, fit in zip(axes, panels.values(), strict=True):
+    for panel, fit in zip(axes, panels.values(), strict=bool(panels)):
         x = fit.points["X"]
         panel.set_xlim(x.min() / EXTENSION, x.max() * EXTENSION)

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from scaling_lab.figures.backtest import LAW_NAMES
-from scaling_lab.figures.inputs import StudyData, read_study
+from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.files import write_text
 from scaling_lab.report import answer, evidence, provenance
@@ -34,7 +34,7 @@ def render_report(
     corpus = provenance.read_manifest(corpus_manifest)
     tokens = provenance.read_manifest(tokens_manifest)
     views = [
-        study_view(read_study(name, results), tokens)
+        study_view(StudyData(name, results), tokens)
         | {"files": provenance.hashed_files(results, name, corpus_manifest, tokens_manifest)}
         for name in studies
     ]
@@ -60,7 +60,7 @@ def study_view(data: StudyData, tokens: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": data.name,
         "question": data.study["question"].strip(),
-        "options": data.study["fit"],
+        "options": data.options,
         "level": data.level,
         "params": PARAMS[data.params_column],
         "flops": flops_words(data.flops_convention),
