@@ -6,7 +6,7 @@ Heavy libraries are imported inside the commands that need them, so that `--help
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,14 +15,9 @@ from scaling_lab.errors import ScalingLabError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Output = Annotated[Path, typer.Option(help="file to write; its folder is made when missing")]
-Study = Annotated[Path, typer.Option(help="study.json, written by specify_study")]
+Options = Annotated[str, typer.Option(help="the `fit` section of the study as JSON")]
 Results = Annotated[Path, typer.Option(help="the results folder")]
 StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study; repeat for several")]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 def main() -> None:
@@ -119,23 +114,23 @@ def train(
 
 @app.command()
 def collect(
-    study: Path,
+    runs: Annotated[Path, typer.Argument(help="runs.json, the ids of the runs")],
     *,
-    runs: Annotated[Path, typer.Option(help="folder of the runs")],
+    folder: Annotated[Path, typer.Option(help="folder of the runs")],
     output: Output,
     curves: Annotated[Path, typer.Option(help="curves.parquet to write")],
 ) -> None:
     """Collect the runs of a study into runs.parquet and curves.parquet."""
     from scaling_lab.tables import collect
 
-    collect(study, runs, output, curves)
+    collect(json.loads(runs.read_text(encoding="utf-8")), folder, output, curves)
 
 
 @app.command()
 def fit_study(
     name: str,
     *,
-    study: Study,
+    options: Options,
     runs: Annotated[Path, typer.Option(help="runs.parquet")],
     curves: Annotated[Path, typer.Option(help="curves.parquet")],
     output: Output,
@@ -144,38 +139,42 @@ def fit_study(
     from scaling_lab.fits.options import FitOptions
     from scaling_lab.fits.stage import run_fit
 
-    run_fit(name, runs, curves, output.parent, FitOptions(**_read_json(study)["fit"]))
+    run_fit(name, runs, curves, output.parent, FitOptions.model_validate_json(options))
 
 
 @app.command()
-def backtest(runs: Path, *, study: Study, output: Output) -> None:
+def backtest(runs: Path, *, options: Options, output: Output) -> None:
     """Fit without the most expensive runs, and predict them."""
     from scaling_lab.fits.backtest import run_backtest
     from scaling_lab.fits.options import FitOptions
 
-    run_backtest(runs, output, FitOptions(**_read_json(study)["fit"]))
+    run_backtest(runs, output, FitOptions.model_validate_json(options))
 
 
 @app.command()
-def measure_noise(runs: Path, *, study: Study, output: Output) -> None:
+def measure_noise(runs: Path, *, options: Options, output: Output) -> None:
     """Measure how much the loss of a run differs between seeds."""
     from scaling_lab.fits.noise import run_noise
     from scaling_lab.fits.options import FitOptions
 
-    run_noise(runs, output, FitOptions(**_read_json(study)["fit"]))
+    run_noise(runs, output, FitOptions.model_validate_json(options))
 
 
 @app.command()
 def plan_study(
-    runs: Path, *, study: Study, fits: Annotated[Path, typer.Option(help="folder of the fits")], output: Output
+    runs: Path,
+    *,
+    fits: Annotated[Path, typer.Option(help="folder of the fits")],
+    plan: Annotated[str, typer.Option(help="the `plan` section of the study as JSON")],
+    training: Annotated[str, typer.Option(help="the `training` section of the configuration as JSON")],
+    output: Output,
 ) -> None:
     """Plan the compute-optimal model for the budgets of a study."""
     from scaling_lab.config import PlanConfig, TrainingConfig
     from scaling_lab.fits.plan import make_plan
 
-    content = _read_json(study)
-    plan, training = PlanConfig.model_validate(content["plan"]), TrainingConfig.model_validate(content["training"])
-    make_plan(runs, fits, output, plan, training)
+    recipe = TrainingConfig.model_validate_json(training)
+    make_plan(runs, fits, output, PlanConfig.model_validate_json(plan), recipe)
 
 
 @app.command()
@@ -194,11 +193,13 @@ def report(
 
 
 @app.command()
-def figure(name: str, *, study: Study, results: Results = Path("results"), output: Output) -> None:
+def figure(
+    name: str, *, study: Annotated[str, typer.Option()], results: Results = Path("results"), output: Output
+) -> None:
     """Draw one figure as svg and png, with its data as csv."""
     from scaling_lab.figures.draw import draw_figure
 
-    draw_figure(name, _read_json(study), results, output)
+    draw_figure(name, study, results, output)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scaling_lab.errors import ConfigError
-from scaling_lab.science.accounting import FlopsConvention, ParamsConvention
+from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Positions
 from scaling_lab.spec import Frozen
 
 Model = TypeVar("Model", bound=Frozen)
@@ -118,7 +118,11 @@ class TrainingConfig(Frozen):
     """The recipe: everything of a run but its size and its tokens."""
 
     context: int = Field(default=128, ge=2, description="tokens of context")
-    head_dim: int = Field(default=16, ge=1, description="least width of a head: as many heads as fit")
+    head_dim: int = Field(default=12, ge=1, description="least width of a head: as many heads as fit")
+    positions: Positions = Field(
+        default="rotary",
+        description="rotary (RoFormer), or learned as in GPT-2: far slower to use order at small sizes",
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout on embeddings, attention and branches")
     learning_rate: LearningRateConfig = LearningRateConfig()
     batch: BatchConfig = BatchConfig()

@@ -86,6 +86,7 @@ def _architecture(n_layer: int, d_model: int, training: TrainingConfig, config: 
         d_ff=4 * d_model,
         context=training.context,
         vocab_size=config.tokenizer.size,
+        positions=training.positions,
         dropout=training.dropout,
     )
 

@@ -1,4 +1,4 @@
-"""How far a study is: read from the progress files of its runs, weighed by FLOPs. Imports nothing heavy."""
+"""How far a study is: read from the progress files of its runs, weighed by their cost. Imports nothing heavy."""
 
 import fcntl
 import json
@@ -12,6 +12,11 @@ from typing import TextIO
 
 from scaling_lab.errors import ScalingLabError
 from scaling_lab.spec import RunSpec
+
+# What a run costs besides its FLOPs, in FLOPs of one core: starting Python and Lightning, and the work on each token
+# that no matrix product counts. Only ratios matter: the time left is scaled by the progress so far.
+START_UP_FLOPS = 2.5e11
+FLOPS_PER_TOKEN = 2.5e5
 
 _held: list[TextIO] = []
 
@@ -68,10 +73,15 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def flops_done(runs: Mapping[str, RunSpec], results: Path) -> tuple[float, list[RunProgress]]:
-    """Training FLOPs that are behind us, and the progress of each run."""
+def work(spec: RunSpec) -> float:
+    """Cost of a run in FLOPs, with what is not FLOPs."""
+    return START_UP_FLOPS + spec.flops("matmul") + FLOPS_PER_TOKEN * spec.tokens
+
+
+def work_done(runs: Mapping[str, RunSpec], results: Path) -> tuple[float, list[RunProgress]]:
+    """Cost that is behind us, and the progress of each run."""
     progress = [read_progress(spec, results) for spec in runs.values()]
-    return sum(p.fraction * runs[p.run].flops("matmul") for p in progress), progress
+    return sum(p.fraction * work(runs[p.run]) for p in progress), progress
 
 
 def follow_progress(runs: Mapping[str, RunSpec], results: Path, every_s: float = 15) -> None:
@@ -80,12 +90,12 @@ def follow_progress(runs: Mapping[str, RunSpec], results: Path, every_s: float =
 
 
 def _follow(runs: Mapping[str, RunSpec], results: Path, every_s: float) -> None:
-    total = sum(spec.flops("matmul") for spec in runs.values())
-    at_start, _ = flops_done(runs, results)
+    total = sum(map(work, runs.values()))
+    at_start, _ = work_done(runs, results)
     began: float | None = None
     while True:
         time.sleep(every_s)
-        done, progress = flops_done(runs, results)
+        done, progress = work_done(runs, results)
         if any(p.state == "running" for p in progress):
             began = began or time.monotonic() - every_s
             rate = (done - at_start) / (time.monotonic() - began)
@@ -93,12 +103,12 @@ def _follow(runs: Mapping[str, RunSpec], results: Path, every_s: float) -> None:
 
 
 def describe(progress: list[RunProgress], done: float, total: float, seconds_left: float | None) -> str:
-    """One line: runs finished, share of the FLOPs, time left, and what is running."""
+    """One line: runs finished, share of the work, time left, and what is running."""
     running = [p for p in progress if p.state == "running"]
     finished = sum(p.state == "done" for p in progress)
     left = "" if seconds_left is None else f", about {_minutes(seconds_left)} of training left"
     now = "; ".join(f"{p.run.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
-    return f"[training] {finished}/{len(progress)} runs, {done / total:.0%} of the FLOPs{left} | {now}"
+    return f"[training] {finished}/{len(progress)} runs, {done / total:.0%} of the work{left} | {now}"
 
 
 def _minutes(seconds: float) -> str:
@@ -115,9 +125,9 @@ def print_status(results: Path) -> None:
     if not specs:
         raise ScalingLabError(f"{results}/runs: no runs here; give the results folder with --results")
     runs = {spec.run_id: spec for spec in specs}
-    done, progress = flops_done(runs, results)
+    done, progress = work_done(runs, results)
     for p in progress:
         loss = "" if p.train_loss_nats is None else f"  loss {p.train_loss_nats:.3f}"
         left = f"  {_minutes(p.seconds_left)} left" if p.seconds_left and p.state == "running" else ""
         print(f"{p.state:8} {p.fraction:5.0%}  {p.run}{loss}{left}")
-    print(describe(progress, done, sum(spec.flops("matmul") for spec in specs), None))
+    print(describe(progress, done, sum(map(work, specs)), None))

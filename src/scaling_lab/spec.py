@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from scaling_lab.science.accounting import FlopsConvention, Shape
+from scaling_lab.science.accounting import FlopsConvention, Positions, Shape
 
 
 class Frozen(BaseModel):
@@ -32,7 +32,7 @@ def digest(*models: BaseModel) -> str:
 
 
 class ArchitectureSpec(Frozen):
-    """A decoder-only pre-norm Transformer with learned positions and a tied head (the shape of GPT-2)."""
+    """A decoder-only pre-norm Transformer with a tied head: GPT-2, with learned or rotary positions."""
 
     n_layer: int = Field(ge=0)
     d_model: int = Field(ge=1)
@@ -40,18 +40,21 @@ class ArchitectureSpec(Frozen):
     d_ff: int = Field(ge=1)
     context: int = Field(ge=1, description="tokens of context")
     vocab_size: int = Field(ge=2)
+    positions: Positions = "rotary"
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
         if self.d_model % self.n_head:
             raise ValueError(f"n_head: {self.n_head} heads do not divide d_model = {self.d_model}")
+        if self.positions == "rotary" and self.d_model // self.n_head % 2:
+            raise ValueError(f"positions: rotary needs an even head width, not {self.d_model} / {self.n_head}")
         return self
 
     @property
     def shape(self) -> Shape:
         """The same architecture as the accounting counts it."""
-        return Shape(self.n_layer, self.d_model, self.n_head, self.d_ff, self.context, self.vocab_size)
+        return Shape(self.n_layer, self.d_model, self.n_head, self.d_ff, self.context, self.vocab_size, self.positions)
 
 
 class OptimizerSpec(Frozen):

@@ -30,13 +30,12 @@ UNITS = {
 }
 
 
-def collect(study: Path, runs_folder: Path, runs_table: Path, curves_table: Path) -> None:
-    """Write `runs.parquet` and `curves.parquet` of the runs named in `study` (study.json).
+def collect(runs: Sequence[str], runs_folder: Path, runs_table: Path, curves_table: Path) -> None:
+    """Write `runs.parquet` and `curves.parquet` of the runs with the given ids.
 
     Raises:
         TableError: a run's folder lacks a file, or its summary is of another run.
     """
-    runs = json.loads(study.read_text(encoding="utf-8"))["runs"]
     rows = [run_row(runs_folder / run) for run in runs]
     _write(pa.Table.from_pylist(rows), runs_table)
     curves = [pq.read_table(runs_folder / run / "metrics.parquet") for run in runs]
@@ -64,6 +63,7 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "corpus": spec.dataset.split("-")[0],
         "tokens_id": spec.dataset,
         **{name: getattr(a, name) for name in ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")},
+        "positions": a.positions,
         "dropout": a.dropout,
         "tokens": spec.tokens,
         "unique_tokens": spec.tokens,

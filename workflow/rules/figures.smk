@@ -4,7 +4,6 @@
 rule figure:
     """Draw one figure of a study from its tables and fits."""
     input:
-        study=rules.specify_study.output.study,
         runs=rules.collect.output.runs,
         curves=rules.collect.output.curves,
         fits=lambda wildcards: expand(
@@ -27,5 +26,5 @@ rule figure:
         mem_mb=1500,
         runtime=10,
     shell:
-        "scaling-lab figure {wildcards.figure} --study {input.study} --results results --output {output.svg}"
+        "scaling-lab figure {wildcards.figure} --study {wildcards.study} --results results --output {output.svg}"
         " > {log} 2>&1"

@@ -6,7 +6,6 @@ FIT_CODE = ["science/*.py", "fits/*.py"]
 rule fit:
     """Fit one law. A law that the data cannot identify is written as refused, with its reason."""
     input:
-        study=rules.specify_study.output.study,
         runs=rules.collect.output.runs,
         curves=rules.collect.output.curves,
         code=code(*FIT_CODE),
@@ -20,18 +19,19 @@ rule fit:
         "results/benchmarks/fit/{study}/{fit}.tsv"
     conda:
         "../../envs/cpu.yaml"
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=30,
     shell:
-        "scaling-lab fit-study {wildcards.fit} --study {input.study} --runs {input.runs} --curves {input.curves}"
+        "scaling-lab fit-study {wildcards.fit} --options {params.options:q} --runs {input.runs} --curves {input.curves}"
         " --output {output.fit} > {log} 2>&1"
 
 
 rule backtest:
     """Fit without the most expensive runs and predict them."""
     input:
-        study=rules.specify_study.output.study,
         runs=rules.collect.output.runs,
         code=code(*FIT_CODE),
     output:
@@ -40,17 +40,18 @@ rule backtest:
         "results/logs/backtest/{study}.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=30,
     shell:
-        "scaling-lab backtest {input.runs} --study {input.study} --output {output.backtest} > {log} 2>&1"
+        "scaling-lab backtest {input.runs} --options {params.options:q} --output {output.backtest} > {log} 2>&1"
 
 
 rule measure_noise:
     """Standard deviation of the loss over seeds, of every cell that has three or more."""
     input:
-        study=rules.specify_study.output.study,
         runs=rules.collect.output.runs,
         code=code(*FIT_CODE),
     output:
@@ -59,17 +60,18 @@ rule measure_noise:
         "results/logs/measure_noise/{study}.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=10,
     shell:
-        "scaling-lab measure-noise {input.runs} --study {input.study} --output {output.noise} > {log} 2>&1"
+        "scaling-lab measure-noise {input.runs} --options {params.options:q} --output {output.noise} > {log} 2>&1"
 
 
 rule plan:
     """The compute-optimal model for each budget of the study, with intervals and warnings."""
     input:
-        study=rules.specify_study.output.study,
         runs=rules.collect.output.runs,
         fits=lambda wildcards: expand(
             rules.fit.output.fit, study=wildcards.study, fit=study_of(wildcards).fits
@@ -81,9 +83,12 @@ rule plan:
         "results/logs/plan/{study}.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
+        training=CONFIG.training.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=30,
     shell:
-        "scaling-lab plan-study {input.runs} --study {input.study} --fits results/fits/{wildcards.study}"
+        "scaling-lab plan-study {input.runs} --fits results/fits/{wildcards.study} --plan {params.plan:q} --training {params.training:q}"
         " --output {output.plan} > {log} 2>&1"

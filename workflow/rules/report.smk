@@ -1,9 +1,28 @@
 """The report: one self-contained page that answers the question first."""
 
 
+rule specify_study:
+    """Write the question and the options of a study, for its report."""
+    output:
+        study="results/tables/{study}/study.json",
+    log:
+        "results/logs/specify_study/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        content=lambda wildcards: {
+            "name": wildcards.study,
+            **study_of(wildcards).model_dump(mode="json", exclude={"grid"}),
+        },
+    script:
+        "../scripts/write_json.py"
+
+
 rule report:
     """Render results/report.html from fits, plans, figures and manifests."""
     input:
+        studies=expand(rules.specify_study.output.study, study=CONFIG.studies),
         tables=expand(rules.collect.output.runs, study=CONFIG.studies),
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
         plans=study_files(

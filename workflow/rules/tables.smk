@@ -1,27 +1,25 @@
 """Tables: the finished runs of a study as two tidy Parquet tables."""
 
 
-rule specify_study:
-    """Write the question, the options and the runs of a study."""
+rule list_runs:
+    """Write the ids of a study's runs."""
     output:
-        study="results/tables/{study}/study.json",
+        runs="results/tables/{study}/runs.json",
     log:
-        "results/logs/specify_study/{study}.log",
+        "results/logs/list_runs/{study}.log",
     localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
-        study=lambda wildcards: study_of(wildcards).model_dump_json(),
-        training=CONFIG.training.model_dump_json(),
-        runs=lambda wildcards: list(EXPERIMENT.study_runs[wildcards.study]),
+        content=lambda wildcards: list(EXPERIMENT.study_runs[wildcards.study]),
     script:
-        "../scripts/specify_study.py"
+        "../scripts/write_json.py"
 
 
 rule collect:
     """One row per run in runs.parquet, one per recorded step in curves.parquet."""
     input:
-        study=rules.specify_study.output.study,
+        runs=rules.list_runs.output.runs,
         tokens=rules.tokenize.output.manifest,
         metrics=run_files("metrics.parquet"),
         summaries=run_files("summary.json"),
@@ -34,5 +32,5 @@ rule collect:
     conda:
         "../../envs/cpu.yaml"
     shell:
-        "scaling-lab collect {input.study} --runs results/runs --output {output.runs} --curves {output.curves}"
+        "scaling-lab collect {input.runs} --folder results/runs --output {output.runs} --curves {output.curves}"
         " > {log} 2>&1"

@@ -66,9 +66,11 @@ class RunTable:
         return numbers
 
     def shapes(self) -> list[Shape]:
-        """The model of each run."""
-        columns = [self.numbers(name) for name in SHAPE_COLUMNS]
-        return [Shape(*(int(value) for value in row)) for row in zip(*columns, strict=True)]
+        """The model of each run; positions are learned where the table does not say."""
+        sizes = zip(*(self.numbers(name) for name in SHAPE_COLUMNS), strict=True)
+        positions = self.columns.get("positions", ["learned"] * len(self.rows))
+        named = (dict(zip(SHAPE_COLUMNS, map(int, row), strict=True)) for row in sizes)
+        return [Shape(**row, positions=where) for row, where in zip(named, positions, strict=True)]
 
 
 def read_runs(path: Path) -> RunTable:

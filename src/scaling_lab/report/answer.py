@@ -13,6 +13,9 @@ from scaling_lab.report.formats import count, flops, percent
 
 OFF_BY = (0.25, 0.5, 2.0, 4.0)
 
+# Mean relative error of the backtest above which the report calls it a miss.
+LARGEST_ERROR = 0.03
+
 
 def answer_paragraphs(data: StudyData, bytes_per_token: float | None) -> list[str]:
     """Plain sentences, the decision first; where nothing can be recommended they say so."""
@@ -22,7 +25,7 @@ def answer_paragraphs(data: StudyData, bytes_per_token: float | None) -> list[st
     paragraphs = [_recommendation(planned[0], data, bytes_per_token)]
     if len(planned) > 1:
         paragraphs.append(_growth(planned[0], planned[-1]))
-    return [*paragraphs, _trust(data)]
+    return [*paragraphs, _trust(data), *_contradiction(planned, data)]
 
 
 def _no_answer(plan: Mapping[str, Any]) -> str:
@@ -79,12 +82,43 @@ def _trust(data: StudyData) -> str:
     if outcome is None or outcome["status"] != "ok":
         return "No backtest supports these predictions: the law could not be fitted without the most expensive runs."
     inside = round(outcome["coverage"] * outcome["n"])
+    error = outcome["mean_absolute_relative_error"]
+    verdict = (
+        " That is a miss: take the sizes as a direction and do not rely on the predicted losses."
+        if error > LARGEST_ERROR or 2 * inside < outcome["n"]
+        else ""
+    )
     return (
         f"How far to trust it: fitted without the {outcome['n']} most expensive runs, {LAW_NAMES[basis]} predicted "
-        f"them with a mean error of {percent(outcome['mean_absolute_relative_error'])} (largest "
+        f"them with a mean error of {percent(error)} (largest "
         f"{percent(outcome['largest_absolute_relative_error'])}), and {inside} of {outcome['n']} lay inside their "
-        f"{percent(data.backtest['level'], 0)} interval."
+        f"{percent(data.backtest['level'], 0)} interval.{verdict}"
     )
+
+
+def _contradiction(planned: Sequence[Mapping[str, Any]], data: StudyData) -> list[str]:
+    """A sentence where the law promises a larger budget no better loss than a run of this study already has."""
+    best = min(row[data.loss_column] for row in data.runs)
+    losses = [budget["model"]["loss"]["value"] for budget in planned if budget["model"]["loss"]]
+    if not any(loss >= best for loss in losses):
+        return []
+    return [
+        f"The law contradicts the runs: it predicts {max(losses):.2f} nats where a smaller budget already measured "
+        f"{best:.2f}. It does not describe the largest runs of this study, so do not rely on the predicted losses."
+    ]
+
+
+def plan_notes(data: StudyData) -> list[str]:
+    """What the plan warns of, each once, with the budgets that it is about."""
+    budgets = data.plan["budgets"]
+    notes: dict[str, list[str]] = {}
+    for budget in budgets:
+        for note in budget["warnings"]:
+            notes.setdefault(note, []).append(flops(budget["flops"]))
+    return [
+        f"{note} ({'all budgets' if len(about) == len(budgets) else ', '.join(about) + ' FLOPs'})"
+        for note, about in notes.items()
+    ]
 
 
 def plan_rows(data: StudyData, bytes_per_token: float | None) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scaling_lab.figures.inputs import StudyData
-from scaling_lab.report.formats import flops
+from scaling_lab.report.answer import plan_notes
 
 # The validation set is drawn like the test set; it is in the runs table.
 _NOT_TRANSFER = ("validation", "test")
@@ -72,11 +72,7 @@ def warnings(data: StudyData, laws: list[dict[str, Any]]) -> list[str]:
     """Everything that a fit, the plan or the backtest warned of, each once, with its origin."""
     found = [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
     found += [f"{law['title']}: refused, {law['reason']['message']}" for law in laws if not law["ok"]]
-    found += [
-        f"Plan for {flops(budget['flops'])} FLOPs: {note}"
-        for budget in data.plan["budgets"]
-        for note in budget["warnings"]
-    ]
+    found += [f"Plan: {note}" for note in plan_notes(data)]
     found += [
         f"Backtest of {name}: refused, {outcome['reason']['message']}"
         for name, outcome in data.backtest["laws"].items()

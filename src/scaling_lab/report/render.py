@@ -69,6 +69,7 @@ def study_view(data: StudyData, tokens: dict[str, Any]) -> dict[str, Any]:
         "loss_column": data.loss_column,
         "paragraphs": answer.answer_paragraphs(data, ratio),
         "plan": answer.plan_rows(data, ratio),
+        "plan_notes": answer.plan_notes(data),
         "regret": answer.regret_rows(data),
         "backtest": data.backtest,
         "laws": laws,

@@ -1,7 +1,8 @@
 """Parameters and training FLOPs of a decoder-only GPT, by every convention in use.
 
-The model counted here has learned positions, pre-norm blocks, biases everywhere (layer norms included), an output head
-tied to the token embedding, and attention as wide as the model (d_attn = d_model). Pure Python: importing it is free.
+The model counted here has learned or rotary positions, pre-norm blocks, biases everywhere (layer norms included), an
+output head tied to the token embedding, and attention as wide as the model (d_attn = d_model). Pure Python: importing
+it is free.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import Literal, get_args
 
 PF_DAY = 1e15 * 86_400
 """FLOPs in one petaflop/s-day (Kaplan et al. 2020, Table 1)."""
+
+Positions = Literal["learned", "rotary"]
+"""A trained vector for each position, or queries and keys turned by their position (RoFormer), without parameters."""
 
 FlopsConvention = Literal["6n", "kaplan", "deepseek", "head", "matmul", "hoffmann"]
 ParamsConvention = Literal["params_non_embedding", "params_with_head", "params_total"]
@@ -43,6 +47,7 @@ class Shape:
     d_ff: int
     context: int
     vocab_size: int
+    positions: Positions = "learned"
 
     def __post_init__(self) -> None:
         for name in ("d_model", "n_head", "d_ff", "context", "vocab_size"):
@@ -59,7 +64,7 @@ class Shape:
         layers, width, inner = self.n_layer, self.d_model, self.d_ff
         return {
             "embedding": self.vocab_size * width,
-            "position": self.context * width,
+            "position": self.context * width if self.positions == "learned" else 0,
             "attention": layers * 4 * width * width,
             "feed_forward": layers * 2 * width * inner,
             "norms": (2 * layers + 1) * 2 * width,
@@ -78,7 +83,7 @@ class Shape:
 
     @property
     def params_total(self) -> int:
-        """Every trainable number: V d + T d + L (12 d^2 + 13 d) + 2 d when d_ff = 4 d."""
+        """Every trainable number: V d + T d + L (12 d^2 + 13 d) + 2 d when d_ff = 4 d; no T d if rotary."""
         return sum(self.params_by_group.values())
 
     def params(self, convention: ParamsConvention) -> int:

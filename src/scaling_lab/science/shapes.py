@@ -62,7 +62,8 @@ class ShapeFamily:
             return 0.0 * layers, 0.0
         if self.params_convention == "params_with_head":
             return shape.vocab_size + 0.0 * layers, 0.0
-        return shape.vocab_size + shape.context + 2 + layers * (9 + self._ff_ratio), 0.0
+        positions = shape.context if shape.positions == "learned" else 0
+        return shape.vocab_size + positions + 2 + layers * (9 + self._ff_ratio), 0.0
 
     @property
     def params_range(self) -> tuple[float, float]:
@@ -100,7 +101,8 @@ class ShapeFamily:
         divisors = [h for h in range(1, width + 1) if width % h == 0]
         heads = min(divisors, key=lambda h: abs(np.log(width / h / self._head_width)))
         inner = max(1, round(self._ff_ratio * width))
-        return Shape(layers, width, heads, inner, self.largest.context, self.largest.vocab_size)
+        largest = self.largest
+        return Shape(layers, width, heads, inner, largest.context, largest.vocab_size, largest.positions)
 
 
 def _usual_head_width(shapes: Sequence[Shape]) -> float:

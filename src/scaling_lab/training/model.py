@@ -1,4 +1,4 @@
-"""Decoder-only pre-norm Transformer with learned positions and a tied head: the architecture of GPT-2.
+"""Decoder-only pre-norm Transformer with a tied head: the architecture of GPT-2, with learned or rotary positions.
 
 Shape suffixes: B sequences, T positions, D width, H heads, K head dimension, V vocabulary.
 """
@@ -12,9 +12,28 @@ from torch.nn import functional
 
 from scaling_lab.spec import ArchitectureSpec
 
+# RoFormer's base of the rotary wavelengths.
+ROTARY_BASE = 10_000.0
+
+
+def rotations(context: int, head_dim: int) -> Tensor:
+    """exp(i t base^(-2 k / head_dim)) for position t and pair k, complex64 of shape (context, head_dim / 2)."""
+    frequencies = ROTARY_BASE ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+    angles = torch.arange(context, dtype=torch.float64)[:, None] * frequencies
+    return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
+
+
+def rotate(x_BTSHK: Tensor, turns_TK: Tensor) -> Tensor:
+    """Turn each pair of neighbouring components by its position's angle (Su et al. 2021, RoFormer, Eq 16)."""
+    pairs = torch.view_as_complex(x_BTSHK.float().unflatten(-1, (-1, 2)))
+    turned: Tensor = torch.view_as_real(pairs * turns_TK[:, None, None, :]).flatten(-2)
+    return turned.type_as(x_BTSHK)
+
 
 class Attention(nn.Module):
     """Causal multi-head self-attention."""
+
+    turns: Tensor | None
 
     def __init__(self, arch: ArchitectureSpec) -> None:
         super().__init__()
@@ -22,10 +41,15 @@ class Attention(nn.Module):
         self.dropout = arch.dropout
         self.qkv = nn.Linear(arch.d_model, 3 * arch.d_model)
         self.project = nn.Linear(arch.d_model, arch.d_model)
+        rotary = arch.positions == "rotary"
+        turns = rotations(arch.context, arch.d_model // arch.n_head) if rotary else None
+        self.register_buffer("turns", turns, persistent=False)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         batch, positions, width = x_BTD.shape
         qkv = self.qkv(x_BTD).view(batch, positions, 3, self.n_head, width // self.n_head)
+        if self.turns is not None:
+            qkv = torch.cat([rotate(qkv[:, :, :2], self.turns[:positions]), qkv[:, :, 2:]], dim=2)
         q_BHTK, k_BHTK, v_BHTK = qkv.permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, dropout_p=dropout, is_causal=True)
@@ -89,15 +113,18 @@ class Transformer(nn.Module):
     def __init__(self, arch: ArchitectureSpec) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(arch.vocab_size, arch.d_model)
-        self.position_embedding = nn.Embedding(arch.context, arch.d_model)
+        learned = arch.positions == "learned"
+        self.position_embedding = nn.Embedding(arch.context, arch.d_model) if learned else None
         self.dropout = nn.Dropout(arch.dropout)
         self.blocks = nn.ModuleList(Block(arch) for _ in range(arch.n_layer))
         self.final_norm = nn.LayerNorm(arch.d_model)
         self._initialize(arch.n_layer)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
-        positions_T = torch.arange(tokens_BT.shape[1], device=tokens_BT.device)
-        x_BTD = self.dropout(self.token_embedding(tokens_BT) + self.position_embedding(positions_T))
+        x_BTD = self.token_embedding(tokens_BT)
+        if self.position_embedding is not None:
+            x_BTD = x_BTD + self.position_embedding.weight[: tokens_BT.shape[1]]
+        x_BTD = self.dropout(x_BTD)
         for block in self.blocks:
             x_BTD = block(x_BTD)
         logits_BTV: Tensor = Head.apply(self.final_norm(x_BTD), self.token_embedding.weight)  # type: ignore[no-untyped-call]
