@@ -83,11 +83,11 @@ def _trust(data: StudyData) -> str:
         return "No backtest supports these predictions: the law could not be fitted without the most expensive runs."
     inside = round(outcome["coverage"] * outcome["n"])
     error = outcome["mean_absolute_relative_error"]
-    verdict = (
-        " That is a miss: take the sizes as a direction and do not rely on the predicted losses."
-        if error > LARGEST_ERROR or 2 * inside < outcome["n"]
-        else ""
-    )
+    verdict = ""
+    if error > LARGEST_ERROR:
+        verdict = " That is a miss: take the sizes as a direction and do not rely on the predicted losses."
+    elif 2 * inside < outcome["n"]:
+        verdict = " The error is small, but the intervals are too narrow."
     return (
         f"How far to trust it: fitted without the {outcome['n']} most expensive runs, {LAW_NAMES[basis]} predicted "
         f"them with a mean error of {percent(error)} (largest "
