@@ -49,9 +49,8 @@ def test_vary_crosses_dotted_keys_and_refuses_unknown_ones() -> None:
         expand({"shapes": [[1, 8]], "tokens": [100_000], "vary": {"dropuot": [0]}})
 
 
-def test_larger_models_and_longer_runs_get_lower_rates_and_longer_runs_larger_batches() -> None:
+def test_larger_models_get_lower_rates_and_longer_runs_larger_batches() -> None:
     small, small_long, large, _ = expand({"shapes": [[1, 8], [4, 64]], "tokens": [10**5, 10**6]}).values()
-    assert small.optimizer.learning_rate > small_long.optimizer.learning_rate
     assert small.optimizer.learning_rate > large.optimizer.learning_rate
     assert small_long.batch_tokens > small.batch_tokens
 
@@ -59,12 +58,12 @@ def test_larger_models_and_longer_runs_get_lower_rates_and_longer_runs_larger_ba
 def test_warmup_is_whole_batches_and_at_most_its_share_of_the_run() -> None:
     for spec in expand({"shapes": [[1, 8]], "tokens": [10**4, 10**5, 10**6, 10**7]}).values():
         assert spec.schedule.warmup_tokens % spec.batch_tokens == 0
-        assert spec.schedule.warmup_tokens <= min(0.1 * spec.tokens, 65536)
+        assert spec.schedule.warmup_tokens <= min(0.2 * spec.tokens, 65536)
 
 
-def test_heads_are_as_many_as_divide_the_width_at_sixteen_or_wider() -> None:
+def test_heads_are_as_many_as_divide_the_width_at_twelve_or_wider() -> None:
     runs = expand({"shapes": [[1, w] for w in (8, 24, 48, 72)], "tokens": [10**5]}).values()
-    assert [spec.architecture.n_head for spec in runs] == [1, 1, 3, 4]
+    assert [spec.architecture.n_head for spec in runs] == [1, 2, 4, 6]
 
 
 def test_kaplan_rule_refuses_models_beyond_its_range() -> None:

@@ -3,10 +3,11 @@
 Heavy libraries are imported inside the commands that need them, so that `--help` and small jobs start at once.
 """
 
+import errno
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -25,8 +26,16 @@ def main() -> None:
     try:
         app()
     except ScalingLabError as error:
-        print(f"scaling-lab: {error}", file=sys.stderr)
-        sys.exit(2)
+        _stop(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC and "No space left" not in str(error):
+            raise
+        _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
+
+
+def _stop(message: str) -> NoReturn:
+    print(f"scaling-lab: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 @app.command()

@@ -71,9 +71,9 @@ class LearningRateConfig(Frozen):
         default="power",
         description="power: coefficient * N^-params_exponent * D^-tokens_exponent; kaplan: coefficient * Eq D.1",
     )
-    coefficient: float = Field(default=4.8, gt=0, allow_inf_nan=False, description="see `rule`")
-    params_exponent: float = Field(default=0.36, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all N")
-    tokens_exponent: float = Field(default=0.2, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all D")
+    coefficient: float = Field(default=0.19, gt=0, allow_inf_nan=False, description="see `rule`")
+    params_exponent: float = Field(default=0.32, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all N")
+    tokens_exponent: float = Field(default=0.0, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all D")
 
 
 class BatchConfig(Frozen):
@@ -101,7 +101,7 @@ class ScheduleConfig(Frozen):
         default="wsd", description="wsd: constant with a 1 - sqrt cooldown; cosine: half a period matched to the run"
     )
     warmup_tokens: int = Field(default=65536, ge=0, description="linear warmup, at most `warmup_fraction` of the run")
-    warmup_fraction: float = Field(default=0.1, ge=0, le=0.2, description="cap of the warmup as a share of the run")
+    warmup_fraction: float = Field(default=0.2, ge=0, le=0.5, description="cap of the warmup as a share of the run")
     cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
 

@@ -13,18 +13,23 @@ from scaling_lab.files import atomic_path
 from scaling_lab.science.accounting import FLOPS_CONVENTIONS
 from scaling_lab.spec import RunSpec
 
+# By the beginning of a column's name, the longest that fits.
 UNITS = {
     "tokens": "tokens",
+    "tokens_id": "",
+    "tokens_per_s": "tokens per second",
     "unique_tokens": "tokens",
     "batch_tokens": "tokens",
     "context": "tokens",
-    "params": "parameters",
-    "flops_per_token": "FLOP per token, forward and backward",
-    "flops": "FLOP, forward and backward",
-    "loss": "nats per token",
-    "bits_per_byte": "bits per byte of text",
+    "params_": "parameters",
+    "flops_": "FLOP, forward and backward",
+    "flops_per_token_": "FLOP per token, forward and backward",
+    "loss_": "nats per token",
+    "train_loss_": "nats per token",
+    "validation_loss_": "nats per token",
+    "test_loss_": "nats per token",
+    "bits_per_byte_": "bits per byte of text",
     "wall_s": "seconds",
-    "tokens_per_s": "tokens per second",
     "learning_rate": "1",
     "progress": "share of the run's tokens",
 }
@@ -106,8 +111,7 @@ def _speed(summary: dict[str, Any]) -> dict[str, Any]:
 
 def unit_of(column: str) -> str:
     """The unit of a column, or an empty string for names and counts."""
-    matches = [unit for key, unit in UNITS.items() if key in column]
-    return matches[-1] if matches else ""
+    return UNITS.get(max((key for key in UNITS if column.startswith(key)), key=len, default=""), "")
 
 
 def _write(table: pa.Table, path: Path) -> None:

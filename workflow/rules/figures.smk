@@ -1,5 +1,10 @@
 """Figures: each as svg and png, with the data that it shows beside it."""
 
+# What all figures share.
+FIGURE_CODE = [
+    f"figures/{name}.py" for name in ("draw", "drawing", "inputs", "labels", "style")
+]
+
 
 rule figure:
     """Draw one figure of a study from its tables and fits."""

@@ -19,11 +19,11 @@ rule fit:
         "results/benchmarks/fit/{study}/{fit}.tsv"
     conda:
         "../../envs/cpu.yaml"
-    params:
-        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=30,
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
         "scaling-lab fit-study {wildcards.fit} --options {params.options:q} --runs {input.runs} --curves {input.curves}"
         " --output {output.fit} > {log} 2>&1"
@@ -40,11 +40,11 @@ rule backtest:
         "results/logs/backtest/{study}.log",
     conda:
         "../../envs/cpu.yaml"
-    params:
-        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=30,
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
         "scaling-lab backtest {input.runs} --options {params.options:q} --output {output.backtest} > {log} 2>&1"
 
@@ -60,11 +60,11 @@ rule measure_noise:
         "results/logs/measure_noise/{study}.log",
     conda:
         "../../envs/cpu.yaml"
-    params:
-        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=10,
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
         "scaling-lab measure-noise {input.runs} --options {params.options:q} --output {output.noise} > {log} 2>&1"
 
@@ -83,12 +83,12 @@ rule plan:
         "results/logs/plan/{study}.log",
     conda:
         "../../envs/cpu.yaml"
-    params:
-        plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
-        training=CONFIG.training.model_dump_json(),
     resources:
         mem_mb=1500,
         runtime=30,
+    params:
+        plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
+        training=CONFIG.training.model_dump_json(),
     shell:
         "scaling-lab plan-study {input.runs} --fits results/fits/{wildcards.study} --plan {params.plan:q} --training {params.training:q}"
         " --output {output.plan} > {log} 2>&1"

@@ -26,12 +26,13 @@ rule report:
         tables=expand(rules.collect.output.runs, study=CONFIG.studies),
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
         plans=study_files(
-            "results/plans/{study}/{name}.json", lambda s: ["plan", "backtest", "noise"]
+            "results/plans/{study}/{name}.json",
+            lambda s: ["plan", "backtest", "noise"],
         ),
         figures=study_files("results/figures/{study}/{name}.svg", lambda s: s.figures),
         corpus=rules.split_corpus.output.manifest,
         tokens=rules.tokenize.output.manifest,
-        code=code("report/*.py", "report/*.j2", "report/*.css"),
+        code=code("report/*.py", "report/*.j2", "report/*.css", *FIGURE_CODE),
     output:
         report="results/report.html",
     log:

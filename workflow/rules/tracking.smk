@@ -7,7 +7,8 @@ rule publish:
         tables=expand(rules.collect.output.runs, study=CONFIG.studies),
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
         plans=study_files(
-            "results/plans/{study}/{name}.json", lambda s: ["plan", "backtest", "noise"]
+            "results/plans/{study}/{name}.json",
+            lambda s: ["plan", "backtest", "noise"],
         ),
         figures=study_files("results/figures/{study}/{name}.png", lambda s: s.figures),
     output:
