@@ -1,7 +1,6 @@
 """What runs again after an edit: exactly what depends on it."""
 
 import pytest
-
 from tests.workflow.conftest import SMOKE, Workflow
 
 pytestmark = pytest.mark.slow
@@ -59,8 +58,9 @@ def test_the_template_renders_again(workflow: Workflow) -> None:
         ("src/scaling_lab/training/module.py", '"""', '"""Edited. '),
         ("src/scaling_lab/corpus/splits.py", '"""', '"""Edited. '),
         ("config/smoke.yaml", "corpus: sample", "# A comment.\ncorpus: sample"),
+        ("config/smoke.yaml", "checkpoint_seconds: 1", "checkpoint_seconds: 2"),
     ],
-    ids=["comment in a rule", "blank in a shell line", "training code", "corpus code", "comment in the configuration"],
+    ids=["comment in a rule", "blank in a shell line", "training code", "corpus code", "comment in the keys", "when"],
 )
 def test_what_changes_no_meaning_runs_nothing(workflow: Workflow, name: str, old: str, new: str) -> None:
     workflow.edit(name, old, new)

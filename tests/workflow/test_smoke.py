@@ -6,7 +6,6 @@ import sqlite3
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
 from tests.workflow.conftest import SMOKE, Workflow
 
 pytestmark = pytest.mark.slow
@@ -66,3 +65,7 @@ def test_a_second_workflow_on_the_same_results_is_refused(workflow: Workflow) ->
     assert result.returncode != 0
     assert "another workflow is running here" in result.stdout
     assert not (workflow.root / "results" / "report.html").exists()
+
+
+def test_the_slurm_profile_plans_the_same_study(finished: Workflow) -> None:
+    assert finished.planned("--profile", "slurm", *SMOKE) == {}

@@ -1,0 +1,65 @@
+import fcntl
+import json
+from pathlib import Path
+
+import pytest
+
+from scaling_lab.errors import ScalingLabError
+from scaling_lab.progress import describe, hold_results_lock, print_status, read_progress, work_done
+from scaling_lab.spec import RunSpec, canonical_json
+from tests.conftest import run_spec
+
+
+def write_run(results: Path, spec: RunSpec, **files: str) -> Path:
+    folder = results / "runs" / spec.run_id
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text(canonical_json(spec))
+    for name, text in files.items():
+        (folder / f"{name}.json").write_text(text)
+    return folder
+
+
+HALF = json.dumps({"tokens": 6400, "of_tokens": 12800, "train_loss_nats": 4.5, "seconds": 30.0, "pid": 1})
+
+
+def test_states_of_a_run(tmp_path: Path, spec: RunSpec) -> None:
+    assert read_progress(spec, tmp_path).state == "waiting"
+    folder = write_run(tmp_path, spec, progress=HALF)
+    stopped = read_progress(spec, tmp_path)
+    assert (stopped.state, stopped.fraction, stopped.seconds_left) == ("stopped", 0.5, 30.0)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert read_progress(spec, tmp_path).state == "running"
+    (folder / "summary.json").write_text("{}")
+    assert read_progress(spec, tmp_path).state == "done"
+
+
+def test_the_line_counts_runs_and_work(tmp_path: Path) -> None:
+    specs = {spec.run_id: spec for spec in (run_spec(seed=seed) for seed in range(4))}
+    done, half, *_ = specs.values()
+    write_run(tmp_path, done, summary="{}")
+    folder = write_run(tmp_path, half, progress=HALF)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        behind, progress = work_done(specs, tmp_path)
+        line = describe(progress, behind, behind / 0.375, 200)
+    assert line.startswith("[training] 1/4 runs, 38% of the work, about 3 min of training left | L1d16-D0.0128M-s1 50%")
+
+
+def test_status_prints_every_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ScalingLabError, match="no runs here"):
+        print_status(tmp_path)
+    write_run(tmp_path, run_spec(), summary="{}")
+    write_run(tmp_path, run_spec(seed=1), progress=HALF)
+    print_status(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["done", "100%"], ["stopped", "50%"]]
+    assert "1/2 runs, 75% of the work" in lines[2]
+
+
+def test_results_have_one_workflow_at_a_time(tmp_path: Path) -> None:
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ScalingLabError, match="another workflow is running here"):
+            hold_results_lock(tmp_path)
+    hold_results_lock(tmp_path)

@@ -1,0 +1,36 @@
+"""What a user may get wrong with a text: one clear message, and what was finished stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.workflow.conftest import SMOKE, Workflow
+
+pytestmark = pytest.mark.slow
+
+
+def short(path: Path) -> None:
+    path.write_text("\n\n".join(f"Paragraph {i} of a text that is too short for the study. " * 8 for i in range(150)))
+
+
+@pytest.mark.parametrize(
+    ("write", "messages"),
+    [
+        (lambda path: path.write_text(""), ["my.txt", "empty"]),
+        (lambda path: path.write_bytes(b"text\0\xff\xfe" * 100), ["my.txt", "offset 4"]),
+        (short, ["subset of 160128 tokens", "add text or ask for fewer"]),
+    ],
+    ids=["empty", "binary", "too short"],
+)
+def test_a_bad_text_is_named_and_nothing_is_trained(
+    workflow: Workflow, write: Callable[[Path], None], messages: list[str]
+) -> None:
+    finished = {p: p.stat().st_mtime_ns for p in workflow.root.glob("results/runs/*/summary.json")}
+    write(workflow.root / "my.txt")
+    workflow.edit("config/smoke.yaml", "corpus: sample", "corpus: {name: mine, paths: [my.txt]}")
+    result = workflow.snakemake(*SMOKE)
+    assert result.returncode != 0
+    line = next(line for line in result.stdout.splitlines() if line.startswith("scaling-lab: "))
+    assert all(message in line for message in messages), line
+    assert "Traceback" not in result.stdout
+    assert {p: p.stat().st_mtime_ns for p in workflow.root.glob("results/runs/*/summary.json")} == finished
