@@ -92,8 +92,9 @@ def _architecture(n_layer: int, d_model: int, training: TrainingConfig, config: 
 
 
 def _heads(d_model: int, head_dim: int) -> int:
-    """As many heads as divide the width and leave each at least `head_dim` wide."""
-    return max(h for h in range(1, max(1, d_model // head_dim) + 1) if d_model % h == 0)
+    """As many heads as divide the width and leave each at least `head_dim` wide, and even, as rotations need it."""
+    fitting = [h for h in range(1, d_model // head_dim + 1) if d_model % (2 * h) == 0]
+    return max(fitting, default=1)
 
 
 def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
