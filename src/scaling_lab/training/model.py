@@ -25,7 +25,7 @@ def rotations(context: int, head_dim: int) -> Tensor:
 
 def rotate(x_BTSHK: Tensor, turns_TK: Tensor) -> Tensor:
     """Turn each pair of neighbouring components by its position's angle (Su et al. 2021, RoFormer, Eq 16)."""
-    pairs = torch.view_as_complex(x_BTSHK.float().unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(x_BTSHK.float().reshape(*x_BTSHK.shape[:-1], -1, 2))
     turned: Tensor = torch.view_as_real(pairs * turns_TK[:, None, None, :]).flatten(-2)
     return turned.type_as(x_BTSHK)
 
