@@ -1,6 +1,6 @@
 """Fits: each law of a study with its intervals, the backtest, and the plan for larger budgets."""
 
-FIT_CODE = ["science/*.py", "fits/*.py"]
+FIT_CODE = ["science/**/*.py", "fits/*.py"]
 
 
 rule fit:
