@@ -80,8 +80,9 @@ def bootstrap_law(
     """
     rng = np.random.default_rng(options.seed)
     design = design_of(len(result.loss), clusters, strata)
+    kinked = result.objective.threshold < float(np.median(np.abs(result.residuals)))
     target, counts = resample(
-        np.log(result.predicted), np.log(result.loss), result.leverage, design, options, rng
+        np.log(result.predicted), np.log(result.loss), result.leverage, design, options, rng, kinked
     )
     theta, converged = _refit(result, options.starts, target, counts * result.weights, rng)
     reasons = {

@@ -18,6 +18,7 @@ Groups = NDArray[np.intp]
 Method = Literal["runs", "residuals", "wild", "noise"]
 
 FEW_CLUSTERS = 12  # below this, signs alone give too few different studies, and Webb's six values are drawn
+_SMOOTHING = 0.5
 _WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 
 
@@ -101,8 +102,13 @@ def resample(
     design: Design,
     options: BootstrapOptions,
     rng: np.random.Generator,
+    kinked: bool = False,
 ) -> tuple[Array, Array]:
-    """Log losses and counts [resamples, n] of new studies. Residuals are raised by 1 / sqrt(1 - leverage) (HC2)."""
+    """Log losses and counts [resamples, n] of new studies. Residuals are raised by 1 / sqrt(1 - leverage) (HC2).
+
+    kinked: the objective is nearly LAD, whose fit runs through as many points as it has parameters. Those residuals of
+    zero would make new fits look too sure, so residuals are smoothed with half their scale, at the same variance.
+    """
     n, shape = len(log_loss), (options.resamples, len(log_loss))
     counts: Array = np.ones(shape)
     residuals = (log_loss - log_predicted) / np.sqrt(1 - np.minimum(leverage, 0.95))
@@ -116,4 +122,8 @@ def resample(
     else:
         centred = residuals - residuals.mean()
         target = log_predicted + centred[rng.integers(0, n, shape)]
+    if kinked and options.method in ("residuals", "wild"):
+        width = _SMOOTHING * 1.4826 * float(np.median(np.abs(residuals)))
+        smooth = width * rng.standard_normal((options.resamples, design.count))[:, design.clusters]
+        target = log_predicted + (target - log_predicted + smooth) / np.sqrt(1 + _SMOOTHING**2)
     return target + options.noise * rng.standard_normal(shape), counts
