@@ -46,7 +46,7 @@ rule backtest:
     params:
         options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
-        "scaling-lab backtest {input.runs} --options {params.options:q} --output {output.backtest} > {log} 2>&1"
+        "scaling-lab backtest-study {input.runs} --options {params.options:q} --output {output.backtest} > {log} 2>&1"
 
 
 rule measure_noise:
