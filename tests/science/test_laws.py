@@ -184,6 +184,14 @@ def test_data_constrained_loss(unique: float, loss: float) -> None:
     assert data_constrained(1e9, 20e9, unique, **REPEATED) == pytest.approx(loss, abs=1e-6)
 
 
+def test_unique_tokens_are_no_more_than_those_seen() -> None:
+    """U_D = min(U, D) in both terms: what was never seen makes no parameter useful."""
+    assert data_constrained(1e12, 1e9, 1e11, **REPEATED) == data_constrained(1e12, 1e9, 1e9, **REPEATED)
+    assert data_constrained(1e12, 1e9, 1e11, **REPEATED) > hoffmann(
+        1e12, 1e9, *(REPEATED[name] for name in ("E", "A", "B", "alpha", "beta"))
+    )
+
+
 def test_useful_params_of_unique_tokens() -> None:
     base = {name: REPEATED[name] for name in ("A", "B", "alpha", "beta")}
     assert optimal_params(1.0, **base) == pytest.approx(0.05098652, abs=1e-8)
@@ -306,7 +314,7 @@ def test_log_form_is_the_function_and_its_derivative(name: str, data: st.DataObj
     theta = np.array(
         [[data.draw(st.floats(*MODERATE.get(p.name, (0.1, 0.8)))) for p in law.parameters] for _ in range(3)]
     )
-    ends = {"L": (0.5, 2.5), "U": (6, 20), "D": (7, 24)}  # unlike, so that no minimum is taken of equals
+    ends = {"L": (0.5, 2.5), "U": (6, 24), "D": (7, 20)}  # crossing, but at no point: a minimum of equals
     logs = {v: np.linspace(*ends.get(v, (5, 25)), 7) for v in law.variables}
     value, jacobian = law.log_prediction(theta, logs)
     reference, exact = complex_step(law, theta, logs)

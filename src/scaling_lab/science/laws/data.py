@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Law, amplitude, exponent, offset, scale
+from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log0, offset, scale
 
 
 def data_constrained(N: Any, D: Any, U: Any, E: Any, A: Any, B: Any, alpha: Any, beta: Any, R_N: Any, R_D: Any) -> Any:
     """L = E + A / N'^alpha + B / D'^beta."""
     return (
         E
-        + A / effective_params(N, optimal_params(U, A, B, alpha, beta), R_N) ** alpha
+        + A / effective_params(N, optimal_params(_smaller(U, D), A, B, alpha, beta), R_N) ** alpha
         + B / effective_tokens(D, U, R_D) ** beta
     )
 
@@ -52,6 +53,48 @@ def _smaller(left: Any, right: Any) -> Any:
     return np.where(np.real(left) < np.real(right), left, right)
 
 
+def _data_constrained_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
+    constant, log_a, log_b, alpha, beta, log_rn, log_rd = (theta[:, j : j + 1] for j in range(7))
+    unique = np.minimum(logs["U"], logs["D"])
+    useful, useful_slopes = _optimal_params_log(log_a, log_b, alpha, beta, unique)
+    params, of_useful, of_rn = _worth_log(logs["N"], np.minimum(useful, logs["N"]), log_rn)
+    tokens, _, of_rd = _worth_log(logs["D"], unique, log_rd)
+    pull = np.where(useful < logs["N"], of_useful, 0.0)
+    size, data = log_a - alpha * params, log_b - beta * tokens
+    value = np.logaddexp(np.logaddexp(size, data), log0(constant))
+    of_size, of_data = np.exp(size - value), np.exp(data - value)
+    by_a, by_b, by_alpha, by_beta = (-of_size * alpha * pull * slope for slope in useful_slopes)
+    jacobian = [
+        np.exp(-value), of_size + by_a, of_data + by_b, by_alpha - of_size * params, by_beta - of_data * tokens,
+        -of_size * alpha * of_rn, -of_data * beta * of_rd,
+    ]  # fmt: skip
+    return value, np.stack(jacobian, axis=-1)
+
+
+def _optimal_params_log(
+    log_a: Array, log_b: Array, alpha: Array, beta: Array, data: Array
+) -> tuple[Array, tuple[Array, ...]]:
+    """log N_opt at log D, and its derivatives by log A, log B, alpha and beta."""
+    both = alpha + beta
+    log_g = (np.log(alpha / beta) + log_a - log_b) / both
+    slopes = (
+        1 / alpha,
+        -1 / alpha,
+        (1 / alpha - log_g) / alpha - beta / alpha**2 * (log_g + data),
+        (-1 / beta - log_g) / alpha + (log_g + data) / alpha,
+    )
+    return both / alpha * log_g + beta / alpha * data, slopes
+
+
+def _worth_log(used: Array, unique: Array, log_r: Array) -> tuple[Array, Array, Array]:
+    """log of the effective number, and its derivatives by log unique and by log R; all inputs are logarithms."""
+    repeats, r = np.exp(used - unique) - 1, np.exp(log_r)
+    decay = np.exp(-repeats / r)
+    worth = 1 + r * (1 - decay)
+    by_unique = 1 - decay * (1 + repeats) / worth
+    return unique + np.log(worth), by_unique, (r * (1 - decay) - repeats * decay) / worth
+
+
 DATA_CONSTRAINED = Law(
     name="data_constrained",
     equation="L = E + A / N'^alpha + B / D'^beta",
@@ -67,6 +110,7 @@ DATA_CONSTRAINED = Law(
         amplitude("R_D", "R_D*, repetitions of data that decay by e", (0.7, 2.3)),
     ),
     function=data_constrained,
+    log_form=_data_constrained_log,
     offset="E",
 )
 

@@ -49,6 +49,25 @@ def _hoffmann_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array
     return value, np.stack(jacobian, axis=-1)
 
 
+def _kaplan_symmetric_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
+    scale_n, scale_d, alpha_n, alpha_d, beta = (theta[:, j : j + 1] for j in range(5))
+    of_size, of_data = scale_n - logs["N"], scale_d - logs["D"]
+    total = np.logaddexp(alpha_n * of_size, alpha_d * of_data)
+    share = np.exp(alpha_n * of_size - total)
+    inside = [share * alpha_n, (1 - share) * alpha_d, share * of_size, (1 - share) * of_data]
+    return beta * total, np.stack([*(beta * column for column in inside), total], axis=-1)
+
+
+def _gadre_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
+    """a (D / N)^eta (6 N D)^-eta = a (6 N^2)^-eta, and b (6 D^2)^-eta."""
+    constant, log_a, log_b, eta = (theta[:, j : j + 1] for j in range(4))
+    squares = [np.log(6) + 2 * logs[name] for name in ("N", "D")]
+    size, data = log_a - eta * squares[0], log_b - eta * squares[1]
+    value = np.logaddexp(np.logaddexp(size, data), log0(constant))
+    of_size, of_data = np.exp(size - value), np.exp(data - value)
+    return value, np.stack([np.exp(-value), of_size, of_data, -of_size * squares[0] - of_data * squares[1]], axis=-1)
+
+
 _AMPLITUDE_STARTS = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
 _HOFFMANN_EXPONENTS = (1e-3, 0.5, 1.0, 1.5, 2.0)  # the published 0 is the lower bound here
 _KAPLAN_EXPONENTS = (0.03, 0.08, 0.15, 0.3)
@@ -82,6 +101,7 @@ KAPLAN_SYMMETRIC = Law(
         exponent("beta", "outer exponent", (0.1, 0.3, 0.8)),
     ),
     function=kaplan_symmetric,
+    log_form=_kaplan_symmetric_log,
 )
 
 HOFFMANN = Law(
@@ -119,6 +139,7 @@ GADRE = Law(
         exponent("eta", "exponent of C at a fixed ratio D / N", (0.05, 0.15, 0.3, 0.6)),
     ),
     function=gadre,
+    log_form=_gadre_log,
     derived={
         "alpha": lambda p: 2 * p["eta"],
         "A": lambda p: p["a"] * 6 ** -p["eta"],

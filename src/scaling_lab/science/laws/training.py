@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from scaling_lab.science.laws.law import Law, exponent, scale
+import numpy as np
+
+from scaling_lab.science.laws.law import Array, Law, exponent, scale
 
 
 def kaplan_steps(N: Any, S: Any, Nc: Any, Sc: Any, alpha_N: Any, alpha_S: Any) -> Any:
@@ -22,6 +25,15 @@ def hyperbola(B: Any, S_min: Any, E_min: Any) -> Any:
     return S_min + E_min / B
 
 
+def _kaplan_steps_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
+    scale_n, scale_s, alpha_n, alpha_s = (theta[:, j : j + 1] for j in range(4))
+    of_size, of_steps = scale_n - logs["N"], scale_s - logs["S"]
+    value = np.logaddexp(alpha_n * of_size, alpha_s * of_steps)
+    share = np.exp(alpha_n * of_size - value)
+    jacobian = [share * alpha_n, (1 - share) * alpha_s, share * of_size, (1 - share) * of_steps]
+    return value, np.stack(jacobian, axis=-1)
+
+
 KAPLAN_STEPS = Law(
     name="kaplan_steps",
     equation="L = (Nc / N)^alpha_N + (Sc / S)^alpha_S",
@@ -34,6 +46,7 @@ KAPLAN_STEPS = Law(
         exponent("alpha_S", "exponent of S", (0.3, 0.7, 1.2)),
     ),
     function=kaplan_steps,
+    log_form=_kaplan_steps_log,
 )
 
 CRITICAL_BATCH = Law(
