@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,7 +111,7 @@ def compare_approaches(
 
 
 def budgets_of(flops: Array, gap: float = SAME_BUDGET) -> NDArray[np.intp]:
-    """Number of the budget of each run [n], cheapest first: sorted costs are split where one exceeds the last by `gap`."""
+    """Number of each run's budget [n], cheapest first: sorted costs are split where one exceeds the last by `gap`."""
     order = np.argsort(flops, kind="stable")
     steps = np.concatenate([[0], np.cumsum(np.diff(np.log(flops[order])) > np.log1p(gap))])
     groups = np.empty(len(flops), dtype=np.intp)
@@ -143,13 +143,16 @@ def _allocation(
 
 def _at_budget(draws: Draws, line: dict[str, float], flops: float) -> tuple[Draws, dict[str, float]]:
     """N*, D* and tokens per parameter of power laws and of their draws."""
-    both = []
-    for values in (draws.values, line):
-        params = values["params_coefficient"] * flops ** values["a"]
-        tokens = values["tokens_coefficient"] * flops ** values["b"]
-        both.append({"a": values["a"], "b": values["b"], "params": params, "tokens": tokens})
-        both[-1]["tokens_per_param"] = tokens / params
-    return Draws(both[0], draws.resamples, draws.failed), {key: float(value) for key, value in both[1].items()}
+    estimates = _on_lines({name: np.array(value) for name, value in line.items()}, flops)
+    values = _on_lines(draws.values, flops)
+    return Draws(values, draws.resamples, draws.failed), {key: float(value) for key, value in estimates.items()}
+
+
+def _on_lines(values: Mapping[str, Array], flops: float) -> dict[str, Array]:
+    params = np.asarray(values["params_coefficient"] * flops ** values["a"])
+    tokens = np.asarray(values["tokens_coefficient"] * flops ** values["b"])
+    pair = {"params": params, "tokens": tokens, "tokens_per_param": tokens / params}
+    return {"a": values["a"], "b": values["b"]} | pair
 
 
 def _envelope(

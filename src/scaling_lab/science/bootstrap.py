@@ -82,7 +82,7 @@ def bootstrap_law(
     design = design_of(len(result.loss), clusters, strata)
     kinked = result.objective.threshold < float(np.median(np.abs(result.residuals)))
     target, counts = resample(
-        np.log(result.predicted), np.log(result.loss), result.leverage, design, options, rng, kinked
+        np.log(result.predicted), np.log(result.loss), result.leverage, design, options, rng, len(result.theta), kinked
     )
     theta, converged = _refit(result, options.starts, target, counts * result.weights, rng)
     reasons = {

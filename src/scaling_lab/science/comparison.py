@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def expanding_windows(
     log_flops = np.log(flops)
     edges = np.linspace(np.quantile(log_flops, 0.4), log_flops.max(), steps + 1)
     predictions = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         ahead = (log_flops > low + 1e-9) & (log_flops <= high + 1e-9)
         known = log_flops <= low + 1e-9
         use = known | ahead

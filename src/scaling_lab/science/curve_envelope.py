@@ -1,7 +1,7 @@
-"""Approach 1 of Hoffmann et al. 2022: the lowest loss over all training curves at every cost, and the sizes that reach it.
+"""Approach 1 of Hoffmann et al. 2022: the lowest loss of all training curves at every cost, and who reaches it.
 
-A loss in the middle of a schedule is higher than one at its end, so a point of the envelope counts only where it lies in
-the final part of its run's schedule; the others are left out and counted (papers.md C.2, E.5).
+A loss in the middle of a schedule is higher than one at its end, so a point of the envelope counts only where it lies
+in the final part of its run's schedule; the others are left out and counted (papers.md C.2, E.5).
 """
 
 from __future__ import annotations

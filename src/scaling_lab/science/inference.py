@@ -52,7 +52,7 @@ def psi_slope(residuals: Array, parameters: int, delta: float) -> float:
     """E psi', a difference quotient over half the residual scale: inside a delta of 1e-3 lie too few runs to count."""
     n = len(residuals)
     scale = 1.4826 * float(np.median(np.abs(residuals))) * np.sqrt(n / max(n - parameters, 1))
-    width = 0.5 * scale
+    width = float(0.5 * scale)
     if not np.isfinite(delta) or width < delta / 4:
         return 1.0
     rise = np.clip(residuals + width, -delta, delta) - np.clip(residuals - width, -delta, delta)

@@ -136,7 +136,9 @@ def _vertex(flops: float, sizes: Array, centre: float, coefficients: Array, cova
         raise FitRefusedError(RefusalCode.INVERTED_PARABOLA, message)
     if quadratic < np.sqrt(covariance[0, 0]):
         message = f"the losses at {flops:.3g} FLOPs show no valley: curvature {quadratic:.2g}"
-        raise FitRefusedError(RefusalCode.NO_CURVATURE, f"{message} with standard error {np.sqrt(covariance[0, 0]):.2g}")
+        raise FitRefusedError(
+            RefusalCode.NO_CURVATURE, f"{message} with standard error {np.sqrt(covariance[0, 0]):.2g}"
+        )
     at = -linear / (2 * quadratic)
     if not np.log(sizes[0]) < centre + at < np.log(sizes[-1]):
         message = f"the minimum at {flops:.3g} FLOPs is outside the sizes trained, {sizes[0]:.4g} to {sizes[-1]:.4g}"

@@ -1,17 +1,15 @@
 """Variable projection: an independent way to the optimum of every separable law (Golub and Pereyra 1973; VPNLS 2026).
 
-Most laws are sums of power-law terms c prod_j X_j^(-e_j). For given exponents such a sum is linear in its coefficients,
-which follow from a non-negative least-squares problem on relative errors; a grid over the exponents is left. Its
-solutions start a descent that shares nothing with the published grid of starts but the objective, and both must find
-the same optimum.
+For given exponents most laws, or a power of them, are linear in what is left: coefficients that follow from a
+non-negative least-squares problem on relative errors. A grid over the exponents remains. Its solutions start a descent
+that shares nothing with the published grid of starts but the objective, and both must find the same optimum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 import numpy as np
 from scipy.optimize import nnls
@@ -24,43 +22,83 @@ from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 EXPONENTS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.1)
 _FLOOR = 1e-8  # of a nat: a term that the linear problem switched off restarts from here
 
+Exponent = Callable[[Mapping[str, float]], float]
+
 
 @dataclass(frozen=True)
-class Term:
-    """One summand of a separable law: a coefficient times the product of variable^(-sign exponent).
+class Coefficient:
+    """A parameter in which the law is linear: itself (A of A / N^alpha), or, with a variable and an exponent, its power
+    (Nc of (Nc / N)^alpha)."""
 
-    powers: (variable, exponent parameter, sign) each. form: whether the law's parameter is the coefficient itself
-    ("amplitude", A / N^alpha) or the variable's value at which the term is 1 nat ("scale", (Nc / N)^alpha).
-    """
-
-    parameter: str
-    powers: tuple[tuple[str, str, int], ...] = ()
-    form: Literal["amplitude", "scale"] = "amplitude"
+    name: str
+    variable: str | None = None
+    exponent: Exponent = lambda p: 1.0
 
 
-SEPARABLE: Mapping[str, tuple[Term, ...]] = {
-    "power": (Term("Xc", (("X", "alpha", 1),), "scale"),),
-    "power_offset": (Term("E"), Term("Xc", (("X", "alpha", 1),), "scale")),
-    "hoffmann": (Term("E"), Term("A", (("N", "alpha", 1),)), Term("B", (("D", "beta", 1),))),
+@dataclass(frozen=True)
+class Separable:
+    """Where a law is linear: loss^link is a sum of terms, one per coefficient, that vanish with it."""
+
+    linear: tuple[Coefficient, ...]
+    link: Exponent = lambda p: 1.0
+
+
+_PLAIN = {
+    "hoffmann": ("E", "A", "B"),
+    "gadre": ("E", "a", "b"),
+    "position": ("E_T", "k"),
+    "bnsl": ("E", "b"),
+    "hyperbola": ("S_min", "E_min"),
+    "transfer": ("k",),
+    "critical_batch": ("B_star",),
 }
-"""The separable laws by name: loss = the sum of the terms."""
+SEPARABLE: Mapping[str, Separable] = {
+    name: Separable(tuple(Coefficient(c) for c in coefficients)) for name, coefficients in _PLAIN.items()
+} | {
+    "power": Separable((Coefficient("Xc", "X", lambda p: p["alpha"]),)),
+    "power_offset": Separable((Coefficient("E"), Coefficient("Xc", "X", lambda p: p["alpha"]))),
+    "kaplan_steps": Separable(
+        (Coefficient("Nc", "N", lambda p: p["alpha_N"]), Coefficient("Sc", "S", lambda p: p["alpha_S"]))
+    ),
+    "kaplan": Separable(
+        (Coefficient("Nc", "N", lambda p: p["alpha_N"] / p["alpha_D"]), Coefficient("Dc", "D")),
+        lambda p: 1 / p["alpha_D"],
+    ),
+    "kaplan_symmetric": Separable(
+        (Coefficient("Nc", "N", lambda p: p["alpha_N"]), Coefficient("Dc", "D", lambda p: p["alpha_D"])),
+        lambda p: 1 / p["beta"],
+    ),
+}
+"""The separable laws by name. `logarithm` is linear and needs no projection; `data_constrained` is not separable."""
 
 
 def projected_starts(variables: Mapping[str, Array], loss: Array, law: str = "hoffmann") -> Array:
-    """Coefficients solved for on a grid of the exponents: starts [7^k, P] in the fitted scale. ValueError: not separable."""
+    """Coefficients solved for on a grid of the other parameters: starts [S, P] in the fitted scale.
+
+    variables, loss: [n]. Raises ValueError for a law that is not separable.
+    """
     if law not in SEPARABLE:
-        raise ValueError(f"{law} is not a sum of power-law terms; separable laws: {', '.join(SEPARABLE)}")
-    chosen, terms = LAWS[law], SEPARABLE[law]
+        raise ValueError(f"{law} is not separable; {', '.join(SEPARABLE)} are")
+    chosen, split = LAWS[law], SEPARABLE[law]
     middle = {name: float(np.exp(np.mean(np.log(values)))) for name, values in variables.items()}
-    scaled = {name: np.log(values / middle[name]) for name, values in variables.items()}
     rows = []
-    for exponents in _grid(terms):
-        columns = np.column_stack([np.exp(-_power(term, exponents, scaled)) * np.ones_like(loss) for term in terms])
-        coefficients = nnls(columns / loss[:, None], np.ones_like(loss))[0]
-        parameters = dict(exponents)
-        for term, coefficient in zip(terms, coefficients, strict=True):
-            shift = _power(term, exponents, {name: np.log(value) for name, value in middle.items()})
-            parameters[term.parameter] = _natural(term, float(coefficient), float(np.sum(shift)), exponents)
+    for others in _grid(chosen, split):
+        columns, units = _columns(chosen, split, others, variables, middle)
+        log_response = split.link(others) * np.log(loss)
+        size = columns.max(axis=0)
+        shift = log_response.min()
+        with np.errstate(all="ignore"):
+            scaled = columns / size * np.exp(shift - log_response)[:, None]
+        if not np.isfinite(scaled).all():
+            continue
+        found = nnls(scaled, np.ones_like(loss))[0]
+        parameters = dict(others)
+        for coefficient, value, unit, largest in zip(split.linear, found, units, size, strict=True):
+            power = coefficient.exponent(others)
+            amount = np.log(max(float(value), _FLOOR)) + shift - np.log(largest)
+            parameters[coefficient.name] = unit * float(np.exp(np.clip(amount / power, -300, 300)))
+            if chosen.offset == coefficient.name and value <= 0:
+                parameters[coefficient.name] = 0.0
         rows.append(chosen.theta(parameters))
     return np.clip(np.array(rows), chosen.lower, chosen.upper)
 
@@ -91,23 +129,32 @@ def projection_check(result: FitResult) -> dict[str, float | bool]:
     return {"objective": value, "agrees": bool(abs(value - result.objective_value) <= 1e-3 * value + 1e-15)}
 
 
-def _grid(terms: tuple[Term, ...]) -> Iterator[dict[str, float]]:
-    names = list(dict.fromkeys(exponent for term in terms for _, exponent, _ in term.powers))
-    for values in product(EXPONENTS, repeat=len(names)):
-        yield dict(zip(names, values, strict=True))
+def _grid(law: Law, split: Separable) -> Iterator[dict[str, float]]:
+    """Every combination of the parameters that are not linear: seven values of an exponent, the law's starts of others.
+
+    With more than two of them the law's own starts are used for all.
+    """
+    linear = {coefficient.name for coefficient in split.linear}
+    others = [p for p in law.parameters if p.name not in linear]
+    values = [
+        EXPONENTS if len(others) <= 2 and not p.log else tuple(np.exp(p.starts) if p.log else p.starts) for p in others
+    ]
+    for chosen in product(*values):
+        yield {p.name: float(value) for p, value in zip(others, chosen, strict=True)}
 
 
-def _power(term: Term, exponents: Mapping[str, float], logs: Mapping[str, Array | float]) -> Array:
-    """Sum of sign exponent log variable: minus the logarithm of the term without its coefficient."""
-    parts = [sign * exponents[exponent] * np.asarray(logs[variable]) for variable, exponent, sign in term.powers]
-    return np.asarray(sum(parts, np.zeros(1)))
+def _columns(
+    law: Law, split: Separable, others: Mapping[str, float], variables: Mapping[str, Array], middle: Mapping[str, float]
+) -> tuple[Array, list[float]]:
+    """Each term at its unit [n, K]: the coefficient 1, or the variable's middle for a power; and the units."""
+    units = [1.0 if c.variable is None else middle[c.variable] for c in split.linear]
+    columns = []
+    for one, unit in zip(split.linear, units, strict=True):
+        values = {c.name: (unit if c is one else 0.0) for c in split.linear}
+        term = law.function(**{name: variables[name] for name in law.variables}, **values, **others)
+        columns.append(np.broadcast_to(np.asarray(term, dtype=np.float64) ** split.link(others), _points(variables)))
+    return np.column_stack(columns), units
 
 
-def _natural(term: Term, coefficient: float, shift: float, exponents: Mapping[str, float]) -> float:
-    """The law's parameter from the coefficient of the variables divided by their middle."""
-    if not term.powers:
-        return coefficient
-    log_amplitude = float(np.log(max(coefficient, _FLOOR))) + shift
-    if term.form == "scale":
-        return float(np.exp(min(log_amplitude / exponents[term.powers[0][1]], 700.0)))
-    return float(np.exp(log_amplitude))
+def _points(variables: Mapping[str, Array]) -> int:
+    return len(next(iter(variables.values())))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scaling_lab.science.laws import Array
 
 Groups = NDArray[np.intp]
-Method = Literal["runs", "residuals", "wild", "noise"]
+Method = Literal["weights", "runs", "residuals", "wild", "noise"]
 
 FEW_CLUSTERS = 12  # below this, signs alone give too few different studies, and Webb's six values are drawn
 _SMOOTHING = 0.5
@@ -83,6 +83,25 @@ def cluster_counts(design: Design, resamples: int, rng: np.random.Generator) -> 
     return np.asarray(counts[:, design.clusters])
 
 
+def cluster_weights(design: Design, resamples: int, parameters: int, rng: np.random.Generator) -> Array:
+    """How much each run counts [resamples, n]: independent Gamma weights of mean 1 per cluster.
+
+    The Bayesian bootstrap (Rubin 1981) with the variance of the weights raised by G / (G - P) for the parameters that the
+    residuals were fitted with, G clusters; no resample loses a point of the design. In strata the weights are scaled to
+    the same total, and m / (m - 1) makes up for it.
+    """
+    correction = design.count / max(design.count - parameters, 1)
+    weights = np.empty((resamples, design.count))
+    for stratum in np.unique(design.strata):
+        members = np.flatnonzero(design.strata == stratum)
+        m = len(members)
+        several = len(members) < design.count
+        variance = correction * (m / max(m - 1, 1) if several else 1.0)
+        drawn = rng.gamma(1 / variance, variance, size=(resamples, m))
+        weights[:, members] = drawn / drawn.mean(axis=1, keepdims=True) if several else drawn
+    return np.asarray(weights[:, design.clusters])
+
+
 def wild_multipliers(design: Design, resamples: int, rng: np.random.Generator) -> Array:
     """Random factors of the residuals [resamples, n], one per cluster: signs, or Webb's six values for few clusters.
 
@@ -102,7 +121,8 @@ def resample(
     design: Design,
     options: BootstrapOptions,
     rng: np.random.Generator,
-    kinked: bool = False,
+    parameters: int,
+    kinked: bool,
 ) -> tuple[Array, Array]:
     """Log losses and counts [resamples, n] of new studies. Residuals are raised by 1 / sqrt(1 - leverage) (HC2).
 
@@ -111,19 +131,46 @@ def resample(
     """
     n, shape = len(log_loss), (options.resamples, len(log_loss))
     counts: Array = np.ones(shape)
-    residuals = (log_loss - log_predicted) / np.sqrt(1 - np.minimum(leverage, 0.95))
-    if options.method == "runs":
-        counts = cluster_counts(design, options.resamples, rng)
-        target = np.tile(log_loss, (options.resamples, 1))
-    elif options.method == "wild":
-        target = log_predicted + residuals * wild_multipliers(design, options.resamples, rng)
+    if options.method == "weights":
+        counts, target = (
+            cluster_weights(design, options.resamples, parameters, rng),
+            np.tile(log_loss, shape[:1] + (1,)),
+        )
+    elif options.method == "runs":
+        counts, target = cluster_counts(design, options.resamples, rng), np.tile(log_loss, shape[:1] + (1,))
     elif options.method == "noise":
         return log_predicted + options.noise * rng.standard_normal(shape), counts
     else:
-        centred = residuals - residuals.mean()
-        target = log_predicted + centred[rng.integers(0, n, shape)]
-    if kinked and options.method in ("residuals", "wild"):
-        width = _SMOOTHING * 1.4826 * float(np.median(np.abs(residuals)))
-        smooth = width * rng.standard_normal((options.resamples, design.count))[:, design.clusters]
-        target = log_predicted + (target - log_predicted + smooth) / np.sqrt(1 + _SMOOTHING**2)
+        residuals = (log_loss - log_predicted) / np.sqrt(1 - np.minimum(leverage, 0.95))
+        errors = _errors(residuals, parameters, design, options, kinked, rng)
+        freedom = max(design.count - parameters, 1)
+        unsure = np.sqrt(freedom / rng.chisquare(freedom, options.resamples))
+        target = log_predicted + errors * unsure[:, None]
     return target + options.noise * rng.standard_normal(shape), counts
+
+
+def _errors(
+    residuals: Array,
+    parameters: int,
+    design: Design,
+    options: BootstrapOptions,
+    kinked: bool,
+    rng: np.random.Generator,
+) -> Array:
+    """New errors [resamples, n] from residuals, by the wild or the residual bootstrap."""
+    n, shape = len(residuals), (options.resamples, len(residuals))
+    order = np.argsort(np.abs(residuals))
+    pool = residuals[order[parameters:]] if kinked else residuals
+    if options.method == "wild":
+        sizes = np.tile(residuals, (options.resamples, 1))
+        if kinked:
+            through = order[:parameters]
+            sizes[:, through] = rng.choice(pool, size=(options.resamples, len(through)))
+        errors = sizes * wild_multipliers(design, options.resamples, rng)
+    else:
+        errors = rng.choice(pool - pool.mean(), size=shape)
+    if not kinked:
+        return np.asarray(errors)
+    width = _SMOOTHING * 1.4826 * float(np.median(np.abs(pool)))
+    smooth = width * rng.standard_normal((options.resamples, design.count))[:, design.clusters]
+    return np.asarray((errors + smooth) / np.sqrt(1 + _SMOOTHING**2))

@@ -46,7 +46,7 @@ def vary_objective(form: Form, loss: Array, deltas: tuple[float, ...] = DELTAS) 
 
 
 def vary_outliers(base: FitResult, counts: tuple[int, ...] = (1, 2, 5)) -> tuple[Variation, ...]:
-    """Without the runs of largest residual, and without those whose absence moves the law most, `counts` of them each."""
+    """Without the runs of largest residual, and without those that move the law most, `counts` of them each."""
     form, n = Form(base.law, base.variables), len(base.loss)
     by_residual = np.argsort(-np.abs(base.residuals), kind="stable")
     by_influence = leave_one_out(base).strongest(n)
@@ -82,7 +82,7 @@ def vary_cheapest(base: FitResult, flops: Array, shares: tuple[float, ...] = (0.
 def vary_conventions(
     law: Law, conventions: Mapping[str, Mapping[str, Array]], loss: Array, objective: Objective
 ) -> tuple[Variation, ...]:
-    """The law in the variables of every named convention, e.g. N without embeddings and in total (papers.md D.2, E.7)."""
+    """The law in the variables of every named convention, e.g. N without embeddings or in total (papers.md E.7)."""
     everything = np.ones(len(loss), dtype=bool)
     return tuple(
         _vary("convention", name, Form(law, variables), loss, objective, everything)
@@ -109,9 +109,7 @@ def vary_allocation(
     return answers
 
 
-def _vary(
-    name: str, choice: str, form: Form, loss: Array, objective: Objective, use: NDArray[np.bool_]
-) -> Variation:
+def _vary(name: str, choice: str, form: Form, loss: Array, objective: Objective, use: NDArray[np.bool_]) -> Variation:
     left_out = np.flatnonzero(~use)
     kept = Form(form.law, {key: form.variables[key][use] for key in form.law.variables})
     try:

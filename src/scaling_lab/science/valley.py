@@ -52,8 +52,8 @@ def with_akima(profile: Profile, cost: TokenCost) -> Profile:
 
 def akima_vertices(x: Array, losses: Array) -> Array:
     """Minima [count] of Akima interpolants through losses [count, n] at x [n]; NaN where the minimum is at an end."""
-    curve = Akima1DInterpolator(*_averaged(x, losses), axis=1)
-    grid = np.linspace(x.min(), x.max(), _STEPS)
+    sizes, means = _averaged(x, losses)
+    curve, grid = Akima1DInterpolator(sizes, means, axis=1), np.linspace(sizes[0], sizes[-1], _STEPS)
     values = curve(grid)
     best = np.argmin(values, axis=1)
     inside = (best > 0) & (best < _STEPS - 1)
@@ -121,7 +121,7 @@ def grid_bias(profiles: Sequence[Profile], surface: Mapping[str, float], cost: T
 def optimal_params(
     surface: Mapping[str, Array | float], flops: Array, cost: TokenCost, within: tuple[float, float]
 ) -> Array:
-    """N that minimises the Hoffmann law at D = flops / cost(N); parameters and flops [k] broadcast, N inside `within`."""
+    """N inside `within` that minimises the Hoffmann law at D = flops / cost(N); parameters and flops [k] broadcast."""
     parameters = {name: np.asarray(value)[..., None] for name, value in surface.items()}
     low, high = np.log(within[0]), np.log(within[1])
     shape = np.broadcast_shapes(np.shape(flops), *(np.shape(value) for value in surface.values()))
@@ -132,7 +132,7 @@ def optimal_params(
         loss = hoffmann(np.exp(log_n), np.asarray(flops)[..., None] / cost(np.exp(log_n)), **parameters)
         centre = np.take_along_axis(log_n, np.argmin(loss, axis=-1)[..., None], axis=-1)[..., 0]
         width /= 12
-    return np.exp(centre)
+    return np.asarray(np.exp(centre))
 
 
 def _averaged(x: Array, losses: Array) -> tuple[Array, Array]:
