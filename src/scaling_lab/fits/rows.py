@@ -12,7 +12,7 @@ import numpy as np
 
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.selection import Selection
-from scaling_lab.fits.table import RunTable, usable
+from scaling_lab.fits.table import RunTable, shown, usable
 from scaling_lab.science.laws import Array
 
 Duplicates = Literal["error", "drop", "keep"]
@@ -53,7 +53,7 @@ def keep_where(selection: Selection, condition: Condition) -> Selection:
             raise ConfigError(message) from None
         wanted, found = condition.value, np.array([str(value) for value in values])
     mask = np.asarray(_OPERATORS[condition.operator](found, wanted), dtype=bool)
-    reasons = [f"{condition.column} is {value}, not {condition.text}" for value in values]
+    reasons = [f"{condition.column} is {shown(value)}, not {condition.text}" for value in values]
     return selection.keep(f"where {condition.text}", mask, reasons)
 
 
@@ -65,7 +65,7 @@ def keep_valid(selection: Selection, columns: Sequence[str]) -> Selection:
     for column in columns:
         good = usable(table.floats(column))
         for row in np.flatnonzero(~good & mask):
-            reasons[row] = f"{column} is {table.values(column)[row]}"
+            reasons[row] = f"{column} is {shown(table.values(column)[row])}"
         mask &= good
     return selection.keep("valid", mask, reasons)
 

@@ -59,7 +59,7 @@ class RunTable:
         bad = np.flatnonzero(~usable(numbers))
         if len(bad):
             more = f" ({len(bad)} such rows: {_listed(self.rows[bad])})" if len(bad) > 1 else ""
-            found = self.values(name)[bad[0]]
+            found = shown(self.values(name)[bad[0]])
             raise TableError(f"{self.path}: {self.where(bad[0])}: {name} is {found}; allowed: a positive number{more}")
         return numbers
 
@@ -85,6 +85,11 @@ class RunTable:
         positions = self.columns.get("positions", ["learned"] * len(self.rows))
         named = (dict(zip(SHAPE_COLUMNS, map(int, row), strict=True)) for row in sizes)
         return [Shape(**row, positions=where) for row, where in zip(named, positions, strict=True)]
+
+
+def shown(value: Any) -> str:
+    """A cell as messages show it."""
+    return "missing" if value is None else str(value)
 
 
 def usable(numbers: Array) -> Mask:

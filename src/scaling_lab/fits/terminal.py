@@ -78,7 +78,7 @@ def print_backtest(document: Mapping[str, Any]) -> None:
     """What each law predicted for the runs held out, and what was measured."""
     console = Console(width=WIDTH)
     held = len(document["held_out"])
-    lines(console, [f"held out: {held} {document['rule']}"])
+    lines(console, [f"held out, {held} of {document['provenance']['rows']['used']}: {document['rule']}"])
     summary = Table("law", "mean error", "largest error", "inside the interval")
     for name, entry in document["laws"].items():
         summary.add_row(name, *_hold_out(entry))
@@ -98,9 +98,20 @@ def print_comparison(document: Mapping[str, Any]) -> None:
     """Laws side by side: how well they describe all runs, and how well they predict the largest."""
     console = Console(width=WIDTH)
     held = len(document["held_out"])
-    lines(console, [f"{document['provenance']['rows']['used']} rows; held out: {held} {document['rule']}"])
-    names = ("law", "parameters", "objective", "AIC", "AICc", "AICc above best")
-    table = Table(*names, "hold-out error", "largest", "inside")
+    lines(console, [f"held out, {held} of {document['provenance']['rows']['used']}: {document['rule']}"])
+    table = Table()
+    for name in (
+        "law",
+        "parameters",
+        "objective",
+        "AIC",
+        "AICc",
+        "AICc above best",
+        "hold-out error",
+        "largest",
+        "inside",
+    ):
+        table.add_column(name, no_wrap=name == "law")
     for name, entry in document["laws"].items():
         criteria = (number(entry["aic"], 6), number(entry["aicc"], 6), number(entry["aicc_difference"], 4))
         cells = (str(entry["parameters_fitted"]), number(entry["objective"], 6), *criteria)
