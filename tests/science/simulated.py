@@ -1,4 +1,4 @@
-"""A synthetic training-curve model: a Hoffmann surface, an annealing penalty in mid-schedule, runs of matched horizons."""
+"""A synthetic training-curve model: a Hoffmann surface, a penalty in mid-schedule, runs of matched horizons."""
 
 import numpy as np
 

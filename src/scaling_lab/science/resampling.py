@@ -15,29 +15,12 @@ from numpy.typing import NDArray
 from scaling_lab.science.laws import Array
 
 Groups = NDArray[np.intp]
-Method = Literal["weights", "runs", "residuals", "wild", "noise"]
+Method = Literal["auto", "runs", "residuals", "wild", "noise"]
 
+SMALL_DESIGN = 100
 FEW_CLUSTERS = 12  # below this, signs alone give too few different studies, and Webb's six values are drawn
 _SMOOTHING = 0.5
 _WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
-
-
-@dataclass(frozen=True)
-class BootstrapOptions:
-    """How to resample.
-
-    method: "runs" draws clusters with replacement; "residuals" draws residuals for the fixed design; "wild" flips the
-    residuals of a cluster together (small designs, noise that differs between runs); "noise" draws from the known seed
-    noise. noise: standard deviation of log loss, known from seeds; added to every run by the other methods. level: of
-    the intervals. starts: of every refit, the estimate and points scattered around it.
-    """
-
-    resamples: int = 500
-    level: float = 0.9
-    seed: int = 0
-    method: Method = "runs"
-    noise: float = 0.0
-    starts: int = 4
 
 
 @dataclass(frozen=True)
@@ -51,6 +34,29 @@ class Design:
     def count(self) -> int:
         """Number of clusters."""
         return len(self.strata)
+
+
+@dataclass(frozen=True)
+class BootstrapOptions:
+    """How to resample.
+
+    method: "runs" draws clusters with replacement; "residuals" draws residuals for the fixed design; "wild" flips the
+    residuals of a cluster together (small designs, noise that differs between runs); "noise" draws from the known seed
+    noise; "auto" is wild below 100 clusters, where drawing runs was measured to be too wide (benchmarks/coverage), else
+    runs. noise: standard deviation of log loss known from seeds, added to every run by the other methods. level: of the
+    intervals. starts: of every refit, the estimate and points scattered around it.
+    """
+
+    resamples: int = 500
+    level: float = 0.9
+    seed: int = 0
+    method: Method = "auto"
+    noise: float = 0.0
+    starts: int = 4
+
+    def method_for(self, design: Design) -> Method:
+        """The method that "auto" stands for."""
+        return self.method if self.method != "auto" else "wild" if design.count < SMALL_DESIGN else "runs"
 
 
 def design_of(points: int, clusters: NDArray[np.generic] | None, strata: NDArray[np.generic] | None) -> Design:
@@ -83,25 +89,6 @@ def cluster_counts(design: Design, resamples: int, rng: np.random.Generator) -> 
     return np.asarray(counts[:, design.clusters])
 
 
-def cluster_weights(design: Design, resamples: int, parameters: int, rng: np.random.Generator) -> Array:
-    """How much each run counts [resamples, n]: independent Gamma weights of mean 1 per cluster.
-
-    The Bayesian bootstrap (Rubin 1981) with the variance of the weights raised by G / (G - P) for the parameters that the
-    residuals were fitted with, G clusters; no resample loses a point of the design. In strata the weights are scaled to
-    the same total, and m / (m - 1) makes up for it.
-    """
-    correction = design.count / max(design.count - parameters, 1)
-    weights = np.empty((resamples, design.count))
-    for stratum in np.unique(design.strata):
-        members = np.flatnonzero(design.strata == stratum)
-        m = len(members)
-        several = len(members) < design.count
-        variance = correction * (m / max(m - 1, 1) if several else 1.0)
-        drawn = rng.gamma(1 / variance, variance, size=(resamples, m))
-        weights[:, members] = drawn / drawn.mean(axis=1, keepdims=True) if several else drawn
-    return np.asarray(weights[:, design.clusters])
-
-
 def wild_multipliers(design: Design, resamples: int, rng: np.random.Generator) -> Array:
     """Random factors of the residuals [resamples, n], one per cluster: signs, or Webb's six values for few clusters.
 
@@ -129,17 +116,13 @@ def resample(
     kinked: the objective is nearly LAD, whose fit runs through as many points as it has parameters. Those residuals of
     zero would make new fits look too sure, so residuals are smoothed with half their scale, at the same variance.
     """
-    n, shape = len(log_loss), (options.resamples, len(log_loss))
+    shape = (options.resamples, len(log_loss))
     counts: Array = np.ones(shape)
-    if options.method == "weights":
-        counts, target = (
-            cluster_weights(design, options.resamples, parameters, rng),
-            np.tile(log_loss, shape[:1] + (1,)),
-        )
-    elif options.method == "runs":
-        counts, target = cluster_counts(design, options.resamples, rng), np.tile(log_loss, shape[:1] + (1,))
-    elif options.method == "noise":
+    method = options.method_for(design)
+    if method == "noise":
         return log_predicted + options.noise * rng.standard_normal(shape), counts
+    if method == "runs":
+        counts, target = cluster_counts(design, options.resamples, rng), np.tile(log_loss, (options.resamples, 1))
     else:
         residuals = (log_loss - log_predicted) / np.sqrt(1 - np.minimum(leverage, 0.95))
         errors = _errors(residuals, parameters, design, options, kinked, rng)
@@ -158,10 +141,10 @@ def _errors(
     rng: np.random.Generator,
 ) -> Array:
     """New errors [resamples, n] from residuals, by the wild or the residual bootstrap."""
-    n, shape = len(residuals), (options.resamples, len(residuals))
+    shape = (options.resamples, len(residuals))
     order = np.argsort(np.abs(residuals))
     pool = residuals[order[parameters:]] if kinked else residuals
-    if options.method == "wild":
+    if options.method_for(design) == "wild":
         sizes = np.tile(residuals, (options.resamples, 1))
         if kinked:
             through = order[:parameters]
