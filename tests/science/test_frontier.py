@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from scaling_lab.science.accounting import PF_DAY
 from scaling_lab.science.frontier import (
+    PRINTED_ALPHA_C,
     TrainingLaw,
     size_compute_cost,
     size_steps_cost,
@@ -25,6 +26,8 @@ def test_exponents() -> None:
     assert KAPLAN.alpha_C == pytest.approx(0.05245294, abs=1e-8)
     rounded = TrainingLaw(**{**PUBLISHED["kaplan_steps"].values, "alpha_N": 0.076}, **PUBLISHED["kaplan_batch"].values)
     assert rounded.alpha_C == pytest.approx(0.05198697, abs=1e-8)
+    assert round(rounded.alpha_C, 3) == round(KAPLAN.alpha_C, 3) == PRINTED_ALPHA_C["eq_b_7"]
+    assert PRINTED_ALPHA_C["eq_6_4"] / 0.076 == pytest.approx(0.71, abs=1e-3)  # Eq 6.5 follows from the misprint
     powers = KAPLAN.exponents
     assert powers["N"] == pytest.approx(0.6812071, abs=1e-7)
     assert powers["B"] == pytest.approx(0.2497759, abs=1e-7)

@@ -56,6 +56,7 @@ def test_every_law_is_planted() -> None:
 def test_noise_free_data_return_the_law(name: str) -> None:
     truth, variables = PLANTED[name]
     law = LAWS[name]
-    result = fit_law(law, variables, law.predict(truth, variables))
+    starts = law.start_grid()
+    result = fit_law(law, variables, law.predict(truth, variables), starts=starts[:: 1 + len(starts) // 500])
     assert result.parameters == pytest.approx(dict(truth), rel=1e-3)
     assert result.predicted == pytest.approx(result.loss, rel=1e-7)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling_lab.science.accounting import PF_DAY
-from scaling_lab.science.crossing import DATA_READINGS, LOSS_READINGS, NAIVE_PARAMS, TABLE_6, crossing
+from scaling_lab.science.crossing import DATA_READINGS, LOSS_READINGS, crossing
 from scaling_lab.science.laws import LAWS, kaplan, power
 from scaling_lab.science.overfitting import (
     early_stopping_bound,
@@ -15,8 +15,9 @@ from scaling_lab.science.overfitting import (
     overfit_ratio,
     tokens_for_absolute_excess,
     tokens_for_relative_excess,
+    tokens_for_relative_excess_printed,
 )
-from scaling_lab.science.published import PUBLISHED
+from scaling_lab.science.published import ALLOCATIONS, PUBLISHED
 
 LAW, STEPS = PUBLISHED["kaplan"].values, PUBLISHED["kaplan_steps"].values
 
@@ -43,6 +44,8 @@ def test_exponent_of_the_data_needed() -> None:
 def test_data_needed_read_as_relative() -> None:
     assert tokens_for_relative_excess(1.0, 0.02, LAW) == pytest.approx(5519.32, abs=5e-3)
     n = np.geomspace(1e5, 1e10, 5)
+    assert tokens_for_relative_excess_printed(n) == pytest.approx(tokens_for_relative_excess(n, 0.02, LAW), rel=0.08)
+    assert tokens_for_relative_excess_printed(1.0) == 5e3
     assert overfit_excess(n, tokens_for_relative_excess(n, 0.02, LAW), LAW) == pytest.approx(0.02)
 
 
@@ -66,23 +69,28 @@ def test_early_stopping_bound() -> None:
 
 
 def test_table_6_allocation() -> None:
-    parts = {name: rule(1.0) for name, rule in TABLE_6.items()}
-    pf_days = 6 * parts["params"] * parts["batch_tokens"] * parts["steps"] / PF_DAY
-    assert pf_days == pytest.approx(0.975)
-    assert 2 * parts["batch_tokens"] * parts["steps"] == pytest.approx(2.16e10)
-    growth = {name: TABLE_6[name](1e9) / parts[name] for name in ("params", "batch_tokens", "steps")}
+    names = ("params", "batch", "steps")
+    parts = {name: ALLOCATIONS[f"kaplan_{name}"](PF_DAY) for name in names}
+    assert 6 * parts["params"] * parts["batch"] * parts["steps"] / PF_DAY == pytest.approx(0.975)
+    assert 2 * parts["batch"] * parts["steps"] == pytest.approx(2.16e10)
+    growth = {name: ALLOCATIONS[f"kaplan_{name}"](1e9 * PF_DAY) / parts[name] for name in names}
     assert growth["params"] == pytest.approx(3_715_352, abs=0.6)
-    assert growth["batch_tokens"] == pytest.approx(144.544, abs=6e-4)
+    assert growth["batch"] == pytest.approx(144.544, abs=6e-4)
     assert growth["steps"] == pytest.approx(1.862, abs=6e-4)
-    assert TABLE_6["params"](10) / parts["params"] == pytest.approx(5.37032, abs=6e-6)
+    assert ALLOCATIONS["kaplan_params"](10 * PF_DAY) / parts["params"] == pytest.approx(5.37032, abs=6e-6)
 
 
 def test_hoffmanns_use_of_kaplans_rule() -> None:
     """papers.md C.6: 4.683e9 parameters at 1e21 FLOP takes C_min = C / 2; C itself gives 7.77e9."""
-    assert TABLE_6["params"](1e21 / 2 / PF_DAY) == pytest.approx(4.683132e9, rel=2e-7)
-    assert TABLE_6["params"](1e21 / PF_DAY) == pytest.approx(7.77e9, rel=1e-3)
-    assert NAIVE_PARAMS(1.0) == 1.6e9
-    assert NAIVE_PARAMS(10.0) / NAIVE_PARAMS(1.0) == pytest.approx(10**0.88)
+    assert ALLOCATIONS["kaplan_params"](1e21 / 2) == pytest.approx(4.683132e9, rel=2e-7)
+    assert ALLOCATIONS["kaplan_params"](1e21) == pytest.approx(7.77e9, rel=1e-3)
+    assert ALLOCATIONS["kaplan_params_naive"](PF_DAY) == 1.6e9
+    assert ALLOCATIONS["kaplan_params_naive"](10 * PF_DAY) == pytest.approx(1.6e9 * 10**0.88)
+
+
+def test_porians_tuned_rule() -> None:
+    """papers.md D.3: N*(5.88e23) is 76.9B."""
+    assert ALLOCATIONS["porian_params"](5.88e23) == pytest.approx(76.9e9, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -106,16 +114,15 @@ def test_crossing(
 @pytest.mark.parametrize("data_reading", sorted(DATA_READINGS))
 @pytest.mark.parametrize("loss_reading", sorted(LOSS_READINGS))
 def test_both_laws_agree_at_every_reading_of_the_crossing(loss_reading: str, data_reading: str) -> None:
-    found = crossing(loss_reading, data_reading)
-    assert power(found.tokens, **PUBLISHED["kaplan_tokens"].values) == pytest.approx(found.loss)
-    assert power(found.pf_days * PF_DAY, **LOSS_READINGS[loss_reading]) == pytest.approx(found.loss)
-    assert DATA_READINGS[data_reading](found.pf_days) == pytest.approx(found.tokens)
-    beyond = 10 * found.pf_days  # the contradiction: less loss than the data allow
-    data_loss = power(DATA_READINGS[data_reading](beyond), **PUBLISHED["kaplan_tokens"].values)
-    assert power(beyond * PF_DAY, **LOSS_READINGS[loss_reading]) < data_loss
+    found, data = crossing(loss_reading, data_reading), PUBLISHED["kaplan_tokens"].values
+    assert power(found.tokens, **data) == pytest.approx(found.loss)
+    assert power(found.flops, **LOSS_READINGS[loss_reading]) == pytest.approx(found.loss)
+    assert DATA_READINGS[data_reading](found.flops) == pytest.approx(found.tokens)
+    beyond = 10 * found.flops  # the contradiction: less loss than the data allow
+    assert power(beyond, **LOSS_READINGS[loss_reading]) < power(DATA_READINGS[data_reading](beyond), **data)
 
 
 def test_the_middle_of_eq_6_7_follows_from_table_6() -> None:
-    middle = DATA_READINGS["twice_flops_over_6n"]
-    assert middle(1.0) == pytest.approx(2.2153846e10, rel=1e-8)
-    assert middle(50.0) == pytest.approx(2 * 50 * PF_DAY / (6 * TABLE_6["params"](50.0)))
+    middle = DATA_READINGS["eq_6_7_middle"]
+    assert middle(PF_DAY) == pytest.approx(2.2153846e10, rel=1e-8)
+    assert middle(1e22) == pytest.approx(2 * 1e22 / (6 * ALLOCATIONS["kaplan_params"](1e22)))

@@ -15,6 +15,9 @@ from scipy.optimize import brentq
 
 from scaling_lab.science.laws import Array, critical_batch, power
 
+PRINTED_ALPHA_C = {"eq_6_4": 0.054, "eq_b_7": 0.052}
+"""What Kaplan prints for alpha_C; only the second follows from its constants."""
+
 _NEWTON_STEPS = 60  # the iteration is monotone and quadratic; a loss within rounding takes about ten
 
 

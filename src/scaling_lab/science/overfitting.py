@@ -31,6 +31,11 @@ def tokens_for_relative_excess(N: Any, excess: Any, law: Mapping[str, Any]) -> A
     return law["Dc"] * (N / law["Nc"]) ** (law["alpha_N"] / law["alpha_D"]) / share
 
 
+def tokens_for_relative_excess_printed(N: Any) -> Any:
+    """5e3 N^0.74, Eq 4.4 as printed."""
+    return 5e3 * N**0.74
+
+
 def tokens_for_absolute_excess(N: Any, nats: Any, law: Mapping[str, Any]) -> Any:
     """D at which L(N, D) - L(N, inf) = `nats`, the absolute reading of Eq 4.4; not a power of N."""
     return tokens_for_relative_excess(N, nats / power(N, law["Nc"], law["alpha_N"]), law)

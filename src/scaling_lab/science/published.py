@@ -21,6 +21,19 @@ class Constants:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Allocation:
+    """coefficient * (C / unit)^exponent: what a published rule gives a budget of C FLOPs; `unit` in FLOPs."""
+
+    source: str
+    coefficient: float
+    exponent: float
+    unit: float = PF_DAY
+
+    def __call__(self, flops: float) -> float:
+        return float(self.coefficient * (flops / self.unit) ** self.exponent)
+
+
 def _power(source: str, scale: float, alpha: float) -> Constants:
     return Constants("power", source, {"Xc": scale, "alpha": alpha})
 
@@ -79,3 +92,19 @@ PUBLISHED: Mapping[str, Constants] = {
     ),
 }
 """Every published set by name."""
+
+_TABLE_6 = _KAPLAN + "Table 6, C_min"
+
+ALLOCATIONS: Mapping[str, Allocation] = {
+    "kaplan_params": Allocation(_TABLE_6, 1.3e9, 0.73),
+    "kaplan_params_naive": Allocation(_KAPLAN + "Figure 14, fixed batch", 1.6e9, 0.88),
+    "kaplan_batch": Allocation(_TABLE_6 + ", tokens", 2.0e6, 0.24),
+    "kaplan_steps": Allocation(_TABLE_6 + ", a lower bound", 5.4e3, 0.03),
+    "kaplan_tokens": Allocation(_TABLE_6 + ", one epoch", 2e10, 0.27),
+    "kaplan_tokens_eq_6_7": Allocation(_KAPLAN + "Eq 6.7 as printed", 4e10, 0.26),
+    "kaplan_tokens_eq_6_7_middle": Allocation(
+        _KAPLAN + "Eq 6.7, 2 C_min / (6 N(C_min)) with N of Table 6", 2 * PF_DAY / (6 * 1.3e9), 1 - 0.73
+    ),
+    "porian_params": Allocation("Porian et al. 2024, tuned, N with the head", 0.1189, 0.497, 1.0),
+}
+"""Published shares of a compute budget, by name."""
