@@ -291,3 +291,14 @@ def test_options_are_checked(
 
 def test_an_unknown_law_lists_the_known(cli: Cli, columns: Columns, save: Callable[..., Path]) -> None:
     assert "--law 'chinchilla'; allowed: power, power_offset" in refused(cli, save(columns), law="chinchilla")
+
+
+def test_checkpoints_of_one_run_are_noticed(cli: Cli, save: Callable[..., Path]) -> None:
+    """Residuals that wander along the curve are not those of independent runs; independent ones raise no alarm."""
+    rng = np.random.default_rng(0)
+    step = np.geomspace(1e2, 1e5, 60)
+    wander = np.convolve(rng.standard_normal(79), np.ones(20) / 20, "valid")
+    for noise, alarmed in ((0.01 * wander, True), (0.002 * rng.standard_normal(60), False)):
+        loss = (2 + (5e3 / step) ** 0.5) * np.exp(noise)
+        notes = fit(cli, save({"X": step, "loss": loss}), law="power_offset")["diagnostics"]["warnings"]
+        assert any("the rows are not independent" in note for note in notes) == alarmed

@@ -114,8 +114,6 @@ def _sources(law: Law, columns: Columns, table: RunTable) -> dict[str, str]:
         if column is not None:
             table.values(column)
             found[name] = column
-        elif name == "C" and columns.flops is not None:
-            found[name] = columns.flops
         elif name not in ("N", "D"):
             option = "--x" if name == "X" else f"--column {name}=COLUMN"
             raise TableError(f"{table.path}: {law.name} needs {name}; name its column by {option}; {_has(table)}")

@@ -18,6 +18,7 @@ from scaling_lab.science.projection import SEPARABLE, projected_starts
 from scaling_lab.science.refusal import FitRefusedError
 
 INFLUENTIAL = 3  # runs named in the diagnostics
+FEWEST_FOR_CORRELATION, DEPENDENT = 20, 0.5
 Clusters = NDArray[np.intp]
 
 
@@ -55,8 +56,24 @@ def fit_into(
     record.objective_value = result.objective_value
     record.diagnostics = law_diagnostics(result, draws, options.level)
     record.diagnostics["influential"] = _influential(result, record.selection.table.runs)
+    record.diagnostics["residual_autocorrelation"] = correlation = residual_autocorrelation(result)
+    if clusters is None and correlation is not None and correlation > DEPENDENT:
+        record.diagnostics["warnings"].append(
+            f"neighbouring residuals agree (lag-1 autocorrelation {correlation:.2f}): the rows are not independent, or "
+            "the law bends away from them; the intervals are too narrow"
+        )
     record.draws, record.points = draws.values, points_of(record.selection, variables, loss, result.predicted)
     return result, draws
+
+
+def residual_autocorrelation(result: FitResult) -> float | None:
+    """Lag-1 autocorrelation of the residuals along X; None for laws of several variables or fewer than 20 runs."""
+    if len(result.law.variables) > 1 or len(result.loss) < FEWEST_FOR_CORRELATION:
+        return None
+    ordered = result.residuals[np.argsort(result.variables[result.law.variables[0]], kind="stable")]
+    ordered = ordered - ordered.mean()
+    total = float(np.sum(ordered**2))
+    return float(np.sum(ordered[1:] * ordered[:-1])) / total if total > 0 else None
 
 
 def quick_starts(law: Law, variables: Mapping[str, Array], loss: Array) -> Array | None:
