@@ -1,4 +1,6 @@
-"""The command line: one subcommand per rule. Each reads files, calls one function and writes files.
+"""The command line: one subcommand per rule, and those over users' own tables (`run_commands`).
+
+Each reads files, calls one function and writes files.
 
 Heavy libraries are imported inside the commands that need them, so that `--help` and small jobs start at once.
 """
@@ -11,9 +13,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from scaling_lab import run_commands
 from scaling_lab.errors import ScalingLabError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+run_commands.register(app)
 
 Output = Annotated[Path, typer.Option(help="file to write; its folder is made when missing")]
 Options = Annotated[str, typer.Option(help="the `fit` section of the study as JSON")]
@@ -152,7 +157,7 @@ def fit_study(
 
 
 @app.command()
-def backtest(runs: Path, *, options: Options, output: Output) -> None:
+def backtest_study(runs: Path, *, options: Options, output: Output) -> None:
     """Fit without the most expensive runs, and predict them."""
     from scaling_lab.fits.backtest import run_backtest
     from scaling_lab.fits.options import FitOptions

@@ -66,11 +66,13 @@ def test_failed_refits_are_counted() -> None:
     law, x = LAWS["power"], np.array([1e3, 1e3, 1e4, 1e4, 1e5, 1e5])
     rng = np.random.default_rng(2)
     loss = law.predict({"Xc": 1e12, "alpha": 0.09}, {"X": x}) * np.exp(0.01 * rng.standard_normal(6))
-    draws = bootstrap_law(fit_law(law, {"X": x[:6] * [1, 1.1, 1, 1.1, 1, 1.1]}, loss), BootstrapOptions(2000))
+    draws = bootstrap_law(
+        fit_law(law, {"X": x[:6] * [1, 1.1, 1, 1.1, 1, 1.1]}, loss), BootstrapOptions(2000, method="runs")
+    )
     assert draws.count + sum(draws.failed.values()) == 2000
     same_size = {"X": np.array([1e3, 1e3, 1e3, 1e3, 1e3, 1e4, 1e5])}
     result = fit_law(law, same_size, np.array([5.0, 5.01, 4.99, 5.02, 5.0, 4.2, 3.5]))
-    assert bootstrap_law(result, BootstrapOptions(500)).failed["degenerate_resample"] > 20
+    assert bootstrap_law(result, BootstrapOptions(500, method="runs")).failed["degenerate_resample"] > 20
 
 
 def offset_is_supported(x: Array, offset: float, noise: float, seed: int) -> bool:

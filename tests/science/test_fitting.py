@@ -177,7 +177,7 @@ def test_an_offset_that_the_runs_do_not_support_is_refused() -> None:
     """The log-log curve bends the wrong way for an offset, so the best one is zero: on the bound."""
     x = np.geomspace(1e3, 1e6, 10)
     loss = 5 - 0.3 * np.log(x / 1e3)
-    assert refusal("power_offset", {"X": x}, loss) is RefusalCode.NOT_IDENTIFIED
+    assert refusal("power_offset", {"X": x}, loss) is RefusalCode.OFFSET_CONTAINS_ZERO
 
 
 def test_a_loss_that_does_not_fall_is_refused() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from scaling_lab.science.bootstrap import BootstrapOptions
-from scaling_lab.science.isoflop import Profile, TokenCost, bootstrap_isoflop, fit_isoflop, fit_profile
+from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop, fit_profile
+from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array, hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode

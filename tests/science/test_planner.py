@@ -101,7 +101,7 @@ def test_nearest_shapes_are_near(decade: float, convention: ParamsConvention) ->
     family = ShapeFamily(SHAPES, convention, "matmul")
     shape = family.nearest(10**decade)
     assert shape.d_model % 8 == 0
-    assert shape.params(convention) == pytest.approx(10**decade, rel=0.35 if decade < 6 else 0.1)
+    assert shape.params(convention) == pytest.approx(10**decade, rel=0.4 if decade < 6 else 0.1)
     assert shape.flops_per_token("matmul") == pytest.approx(
         float(family.flops_per_token(shape.params(convention))), rel=0.25 if decade < 6 else 0.1
     )

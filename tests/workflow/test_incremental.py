@@ -41,7 +41,7 @@ def test_a_figure_module_redraws_that_figure(workflow: Workflow) -> None:
 
 
 def test_a_science_module_refits(workflow: Workflow) -> None:
-    workflow.edit("src/scaling_lab/science/laws.py", '"""', '"""Edited. ')
+    workflow.edit("src/scaling_lab/science/laws/joint.py", '"""', '"""Edited. ')
     assert workflow.planned() == ANALYSIS
 
 

@@ -1,6 +1,6 @@
 """Fits: each law of a study with its intervals, the backtest, and the plan for larger budgets."""
 
-FIT_CODE = ["science/*.py", "fits/*.py"]
+FIT_CODE = ["science/**/*.py", "fits/*.py"]
 
 
 rule fit:
@@ -46,7 +46,7 @@ rule backtest:
     params:
         options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
-        "scaling-lab backtest {input.runs} --options {params.options:q} --output {output.backtest} > {log} 2>&1"
+        "scaling-lab backtest-study {input.runs} --options {params.options:q} --output {output.backtest} > {log} 2>&1"
 
 
 rule measure_noise:

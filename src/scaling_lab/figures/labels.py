@@ -17,6 +17,7 @@ FLOPS = {
     "head": "6N, attention scores, head (`head`)",
     "matmul": "all matrix products (`matmul`)",
     "hoffmann": "Hoffmann appendix F (`hoffmann`)",
+    "hoffmann_a4": "Hoffmann appendix F without embedding and head (`hoffmann_a4`)",
 }
 TOKENS = "training tokens (each seen once)"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from scaling_lab.fits.compute import average_seeds
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import reason_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
+from scaling_lab.fits.single import quick_starts
 from scaling_lab.fits.surface import surface_variables
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.science.backtest import Prediction, backtest_envelope, backtest_law, most_expensive
-from scaling_lab.science.laws import LAWS
-from scaling_lab.science.projection import projected_starts
+from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.refusal import FitRefusedError
 
 RULE = "runs that cost more than half of the most expensive one"
@@ -41,8 +41,8 @@ def run_backtest(runs: Path, output: Path, options: FitOptions) -> None:
         except FitRefusedError as refusal:
             laws[name] = {"status": "refused", "reason": reason_of(refusal)}
             continue
-        laws[name] = {"status": "ok", "reason": None, **_summary(prediction)}
-        rows += _rows(name, used, options, prediction, indices)
+        laws[name] = {"status": "ok", "reason": None, **prediction_summary(prediction)}
+        rows += prediction_rows(name, used.runs, _columns(used, options), prediction, indices)
     document = {
         "rule": RULE,
         "held_out": [run for run, held in zip(used.runs, held_out, strict=True) if held],
@@ -68,7 +68,7 @@ def _surface(law: str, table: RunTable, options: FitOptions) -> tuple[Prediction
     variables, loss = surface_variables(table, convention), table.numbers(options.loss_column)
     held_out = most_expensive(table.numbers(options.flops_column))
     kept = {name: values[~held_out] for name, values in variables.items()}
-    starts = projected_starts(kept, loss[~held_out]) if law == "hoffmann" else None
+    starts = quick_starts(LAWS[law], kept, loss[~held_out])
     prediction = backtest_law(
         LAWS[law], variables, loss, held_out, options.fitting_objective, options.resampling, starts
     )
@@ -92,7 +92,8 @@ _TESTS: dict[str, Test] = {
 }
 
 
-def _summary(prediction: Prediction) -> dict[str, Any]:
+def prediction_summary(prediction: Prediction) -> dict[str, Any]:
+    """How far off the predictions were, and how many intervals held."""
     return {
         "n": len(prediction.held_out),
         "mean_absolute_relative_error": prediction.mean_absolute_error,
@@ -101,18 +102,15 @@ def _summary(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _rows(
-    law: str, table: RunTable, options: FitOptions, prediction: Prediction, indices: Indices
+def prediction_rows(
+    law: str, runs: Sequence[str], columns: Mapping[str, Array], prediction: Prediction, indices: Indices
 ) -> list[dict[str, Any]]:
-    flops, params = table.numbers(options.flops_column), table.numbers(options.params_convention)
-    tokens = table.numbers("tokens")
+    """One row per held-out run: what it is, by `columns` [n] of all runs, and its measured and predicted loss."""
     return [
         {
             "law": law,
-            "run": table.runs[row],
-            "flops": flops[row],
-            "params": params[row],
-            "tokens": tokens[row],
+            "run": runs[row],
+            **{name: values[row] for name, values in columns.items()},
             "measured": prediction.measured[i],
             "predicted": prediction.predicted[i],
             "relative_error_percent": 100 * prediction.relative_error[i],
@@ -122,3 +120,8 @@ def _rows(
         }
         for i, row in enumerate(indices)
     ]
+
+
+def _columns(table: RunTable, options: FitOptions) -> dict[str, Array]:
+    names = {"flops": options.flops_column, "params": options.params_convention, "tokens": "tokens"}
+    return {name: table.numbers(column) for name, column in names.items()}

@@ -12,7 +12,8 @@ from scaling_lab.fits.output import FitRecord, estimate, points_of, reason_of
 from scaling_lab.fits.selection import Selection, groups_of, isoflop_groups, status_ok
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.bootstrap import Draws
-from scaling_lab.science.isoflop import Profile, TokenCost, bootstrap_isoflop, fit_isoflop, fit_profile
+from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop, fit_profile
+from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from scaling_lab.fits.labels import TOKENS, params_label
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import FitRecord, empty_draws, law_diagnostics, law_estimates, points_of, reason_of
+from scaling_lab.fits.output import FitRecord, law_estimates, reason_of
 from scaling_lab.fits.selection import Selection, largest_params, largest_tokens, status_ok
+from scaling_lab.fits.single import fit_into, new_record
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.bootstrap import bootstrap_law, supports_offset
 from scaling_lab.science.fitting import Objective, fit_law, gaussian_criteria
@@ -36,20 +37,14 @@ def _fit(name: str, selection: Selection, column: str, label: str, options: FitO
     law = LAWS[HEADLINE]
     x, loss = selection.table.numbers(column), selection.table.numbers(options.loss_column)
     variables = {"X": {"column": column, "label": label}}
-    record = FitRecord(name, law.name, law.equation, variables, options.fitting_objective, selection)
-    record.draws, record.points = empty_draws(law), points_of(selection, {"X": x}, loss, None)
+    record = new_record(name, law, selection, {"X": x}, variables, loss, options)
     record.blocks["alternatives"] = {form: compare_form(form, x, loss, options) for form in ALTERNATIVES}
     try:
         check_values(column, x)
-        result = fit_law(law, {"X": x}, loss, options.fitting_objective)
     except FitRefusedError as refusal:
         record.refusal = refusal
         return record
-    draws = bootstrap_law(result, options.resampling)
-    record.parameters, record.derived = law_estimates(result, draws, options.level)
-    record.objective_value = result.objective_value
-    record.diagnostics = law_diagnostics(result, draws, options.level)
-    record.draws, record.points = draws.values, points_of(selection, {"X": x}, loss, result.predicted)
+    fit_into(record, law, {"X": x}, loss, options)
     return record
 
 

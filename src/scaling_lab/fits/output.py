@@ -44,7 +44,10 @@ class FitRecord:
     refusal: FitRefusedError | None = None
 
     def as_json(self, options: Mapping[str, Any], tables: Mapping[str, str]) -> dict[str, Any]:
-        """The record as the document that figures, plan and report read."""
+        """The record as the document that figures, plan, report and users read.
+
+        tables: SHA-256 of each input by file name. `rows` lists what every filter dropped, by row of the file.
+        """
         return {
             "fit": self.fit,
             "law": self.law,
@@ -63,6 +66,7 @@ class FitRecord:
             "filters": [applied.as_json() for applied in self.selection.filters],
             "provenance": {
                 "tables": dict(tables),
+                "rows": {"used": len(self.selection.table), "dropped": self.selection.dropped_rows()},
                 "options": dict(options),
                 "version": version("scaling-lab"),
             },

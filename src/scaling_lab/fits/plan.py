@@ -10,6 +10,7 @@ from typing import Any
 from scaling_lab.config import PlanConfig, TrainingConfig
 from scaling_lab.errors import TableError
 from scaling_lab.files import sha256_of
+from scaling_lab.fits.decision import plan_block, quantity_json
 from scaling_lab.fits.labels import flops_label, params_label
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.selection import Selection, status_ok
@@ -139,8 +140,8 @@ def _plan_one(study: Study, flops: float) -> dict[str, Any]:
     return {
         "flops": flops,
         "status": "ok",
-        "hoffmann": _hoffmann_block(plan) if plan else None,
-        "isoflop": {name: _as_json(value) for name, value in power_law.items()} if power_law else None,
+        "hoffmann": plan_block(plan) if plan else None,
+        "isoflop": {name: quantity_json(value) for name, value in power_law.items()} if power_law else None,
         "model": model,
         "extrapolation": beyond,
         "warnings": _warnings(study, plan, power_law, beyond, model),
@@ -179,30 +180,8 @@ def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
         "tokens": tokens,
         "tokens_per_param": tokens / own,
         "flops": float(per_token * tokens),
-        "loss": _as_json(loss) if loss else None,
+        "loss": quantity_json(loss) if loss else None,
     }
-
-
-def _hoffmann_block(plan: BudgetPlan) -> dict[str, Any]:
-    regret = plan.regret
-    return {
-        "params_opt": _as_json(plan.params),
-        "tokens_opt": _as_json(plan.tokens),
-        "tokens_per_param": _as_json(plan.tokens_per_param),
-        "loss": _as_json(plan.loss),
-        "regret": {
-            "level": regret.level,
-            "params": regret.params,
-            "loss_nats": regret.loss,
-            "loss_nats_high": regret.loss_high,
-            "compute_percent": regret.compute_percent,
-            "compute_percent_high": regret.compute_percent_high,
-        },
-    }
-
-
-def _as_json(quantity: Quantity) -> dict[str, Any]:
-    return {"value": quantity.value, "intervals": [asdict(interval) for interval in quantity.intervals]}
 
 
 def _warnings(

@@ -23,10 +23,12 @@ class Filter:
     name: str
     kept: int
     dropped: tuple[tuple[str, str], ...]
+    rows: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For the fit's record."""
-        dropped = [{"run": run, "reason": reason} for run, reason in self.dropped]
+        lines = zip(self.rows, self.dropped, strict=True)
+        dropped = [{"row": row, "run": run, "reason": reason} for row, (run, reason) in lines]
         return {"name": self.name, "kept": self.kept, "dropped": dropped}
 
 
@@ -42,7 +44,12 @@ class Selection:
         dropped = tuple(
             (run, reason) for run, reason, kept in zip(self.table.runs, reasons, mask, strict=True) if not kept
         )
-        return Selection(self.table.take(mask), (*self.filters, Filter(name, int(mask.sum()), dropped)))
+        rows = tuple(int(row) for row in self.table.rows[~mask])
+        return Selection(self.table.take(mask), (*self.filters, Filter(name, int(mask.sum()), dropped, rows)))
+
+    def dropped_rows(self) -> list[dict[str, Any]]:
+        """Every row that a filter dropped: its number in the file, its run, the reason and the filter."""
+        return [{**line, "filter": applied.name} for applied in self.filters for line in applied.as_json()["dropped"]]
 
 
 def status_ok(selection: Selection) -> Selection:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scaling_lab.errors import TableError
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.planner import FittedLaw
 
@@ -34,16 +37,46 @@ class StoredFit:
 def read_fit(fits_dir: Path, name: str) -> StoredFit | None:
     """A fit and its draws; None if the study does not have it."""
     path = fits_dir / f"{name}.json"
-    if not path.exists():
-        return None
-    columns = pq.read_table(fits_dir / f"{name}.draws.parquet").to_pydict()
-    draws = {column: np.array(values, dtype=np.float64) for column, values in columns.items()}
-    return StoredFit(json.loads(path.read_text(encoding="utf-8")), draws)
+    return read_fit_file(path) if path.exists() else None
 
 
-def fitted_law(fit: StoredFit, points: Path) -> FittedLaw:
-    """The Hoffmann law with its draws and the residuals of its runs, inflated for its parameters."""
-    names = LAWS["hoffmann"].parameter_names
+def read_fit_file(path: Path) -> StoredFit:
+    """A fit by the path of its JSON; its draws lie beside it. Raises TableError for a file that is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path}: not a readable fit: {error}") from error
+    if not isinstance(document, dict) or not {"law", "status", "parameters"} <= set(document):
+        raise TableError(f"{path}: not a fit; allowed: the JSON that `scaling-lab fit --json` or the workflow writes")
+    columns = _beside(path, "draws")
+    return StoredFit(document, {name: np.array(values, dtype=np.float64) for name, values in columns.items()})
+
+
+def points_of_fit(path: Path) -> dict[str, Array]:
+    """The numeric columns of the points beside a fit's JSON."""
+    return {
+        name: np.array(values, dtype=np.float64) for name, values in _beside(path, "points").items() if name != "run"
+    }
+
+
+def _beside(path: Path, what: str) -> dict[str, list[Any]]:
+    """The columns of fit.draws.parquet or fit.points.parquet. Raises TableError if it is not beside fit.json."""
+    table = path.with_suffix(f".{what}.parquet")
+    try:
+        columns: dict[str, list[Any]] = pq.read_table(table).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"{table}: not readable; it is written beside {path.name} and belongs to it") from error
+    return columns
+
+
+def fitted_law(fit: StoredFit, points: Path, names: Sequence[str] = LAWS["hoffmann"].parameter_names) -> FittedLaw:
+    """The Hoffmann law, or another of N and D, with its draws and its residuals, inflated for its parameters."""
     residuals = np.array(pq.read_table(points, columns=["residual"])["residual"].to_pylist(), dtype=np.float64)
-    inflated = residuals * np.sqrt(len(residuals) / (len(residuals) - len(names)))
-    return FittedLaw({n: fit.value(n) for n in names}, {n: fit.draws[n] for n in names}, inflated)
+    free = len(fit.document["parameters"])
+    inflated = residuals * np.sqrt(len(residuals) / max(len(residuals) - free, 1))
+    law = LAWS.get(fit.document["law"], LAWS["hoffmann"])
+    fixed = fit.document.get("fixed", {})
+    count = len(next(iter(fit.draws.values())))
+    values = {name: fixed[name] if name in fixed else fit.value(name) for name in names}
+    draws = {name: np.full(count, fixed[name]) if name in fixed else fit.draws[name] for name in names}
+    return FittedLaw(values, draws, inflated, law)

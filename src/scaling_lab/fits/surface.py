@@ -6,8 +6,9 @@ from typing import Any
 
 from scaling_lab.fits.labels import TOKENS, params_label
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import FitRecord, empty_draws, law_diagnostics, law_estimates, points_of, reason_of
+from scaling_lab.fits.output import FitRecord, law_diagnostics, law_estimates, reason_of
 from scaling_lab.fits.selection import Selection, status_ok
+from scaling_lab.fits.single import fit_into, new_record
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.bootstrap import Draws, bootstrap_law
 from scaling_lab.science.fitting import FitResult, Objective, fit_law
@@ -73,20 +74,12 @@ def _fit(
         "N": {"column": convention, "label": params_label(convention)},
         "D": {"column": "tokens", "label": TOKENS},
     }
-    record = FitRecord(name, name, law.equation, described, options.fitting_objective, selection)
-    record.draws, record.points = empty_draws(law), points_of(selection, variables, loss, None)
-    try:
-        result = fit_law(law, variables, loss, options.fitting_objective)
-    except FitRefusedError as refusal:
-        record.refusal = refusal
+    record = new_record(name, law, selection, variables, described, loss, options)
+    fitted = fit_into(record, law, variables, loss, options)
+    if fitted is None:
         return record, None, None
-    draws = bootstrap_law(result, options.resampling)
-    record.parameters, record.derived = law_estimates(result, draws, options.level)
-    record.objective_value = result.objective_value
-    record.diagnostics = law_diagnostics(result, draws, options.level)
     record.diagnostics["warnings"] += _repetition(used)
-    record.draws, record.points = draws.values, points_of(selection, variables, loss, result.predicted)
-    return record, result, draws
+    return record, *fitted
 
 
 def _compare(used: RunTable, convention: str, options: FitOptions) -> dict[str, Any]:

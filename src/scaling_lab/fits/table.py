@@ -36,8 +36,10 @@ class RunTable:
 
     @property
     def runs(self) -> list[str]:
-        """Run ids."""
-        return [str(run) for run in self.columns["run"]]
+        """Run ids; `row 7` where the table does not name its runs."""
+        return (
+            [str(run) for run in self.columns["run"]] if "run" in self.columns else [f"row {row}" for row in self.rows]
+        )
 
     def take(self, mask: Mask) -> RunTable:
         """The rows where `mask` is true."""
@@ -52,18 +54,30 @@ class RunTable:
         return self.columns[name]
 
     def numbers(self, name: str) -> Array:
-        """A column of positive finite numbers. Raises TableError naming the first row that is not one."""
-        values = self.values(name)
+        """A column of positive finite numbers. Raises TableError naming the rows that are not."""
+        numbers = self.floats(name)
+        bad = np.flatnonzero(~usable(numbers))
+        if len(bad):
+            more = f" ({len(bad)} such rows: {_listed(self.rows[bad])})" if len(bad) > 1 else ""
+            found = shown(self.values(name)[bad[0]])
+            raise TableError(f"{self.path}: {self.where(bad[0])}: {name} is {found}; allowed: a positive number{more}")
+        return numbers
+
+    def floats(self, name: str) -> Array:
+        """A column of any numbers; what is missing is NaN. Raises TableError for text."""
         try:
-            numbers = np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
+            return np.array([np.nan if v is None else float(v) for v in self.values(name)], dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise TableError(f"{self.path}: column {name!r} holds text where numbers are needed") from error
-        bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers > 0)))
-        if len(bad):
-            first = bad[0]
-            where = f"row {self.rows[first]} (run {self.columns['run'][first]})"
-            raise TableError(f"{self.path}: {where}: {name} is {values[first]}; allowed: a positive number")
-        return numbers
+
+    def where(self, index: int | np.intp) -> str:
+        """A row as messages name it: its number in the file, and its run where the table has ids."""
+        row = f"row {self.rows[index]}"
+        return f"{row} (run {self.columns['run'][index]})" if "run" in self.columns else row
+
+    def with_columns(self, **columns: NDArray[Any]) -> RunTable:
+        """The table with further columns, or with others in their place."""
+        return replace(self, columns={**self.columns, **columns})
 
     def shapes(self) -> list[Shape]:
         """The model of each run; positions are learned where the table does not say."""
@@ -73,12 +87,29 @@ class RunTable:
         return [Shape(**row, positions=where) for row, where in zip(named, positions, strict=True)]
 
 
+def shown(value: Any) -> str:
+    """A cell as messages show it."""
+    return "missing" if value is None else str(value)
+
+
+def usable(numbers: Array) -> Mask:
+    """Which numbers a fit can use: positive and finite."""
+    return np.asarray(np.isfinite(numbers) & (numbers > 0))
+
+
 def read_runs(path: Path) -> RunTable:
     """Read runs.parquet. Raises TableError for an unreadable or empty file or a run that appears twice."""
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise TableError(f"{path}: not a readable Parquet table: {error}") from error
+        raise TableError(f"{path}: not a readable Parquet table: {_one_line(error)}") from error
+    runs = table_of(path, table)
+    _check_unique(runs)
+    return runs
+
+
+def table_of(path: Path, table: pa.Table) -> RunTable:
+    """An Arrow table, read from `path`, without its nested columns. Raises TableError if it has no rows."""
     columns = {
         name: np.array(table[name].to_pylist(), dtype=object)
         for name, kind in zip(table.schema.names, table.schema.types, strict=True)
@@ -87,8 +118,16 @@ def read_runs(path: Path) -> RunTable:
     runs = RunTable(path, sha256_of(path), columns, np.arange(1, table.num_rows + 1))
     if not len(runs):
         raise TableError(f"{path}: the table has no rows")
-    _check_unique(runs)
     return runs
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _listed(rows: NDArray[np.intp], most: int = 8) -> str:
+    more = ", ..." if len(rows) > most else ""
+    return ", ".join(str(row) for row in rows[:most]) + more
 
 
 def _check_unique(table: RunTable) -> None:

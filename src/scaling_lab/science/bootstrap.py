@@ -8,28 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_lab.science.descent import Problem, descend
 from scaling_lab.science.fitting import FitResult, noise_free_objective
 from scaling_lab.science.laws import Array
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
+from scaling_lab.science.resampling import BootstrapOptions, design_of, resample
+
+__all__ = [
+    "BootstrapOptions",
+    "Draws",
+    "Interval",
+    "bootstrap_law",
+    "percentile_interval",
+    "predictive_draws",
+    "require_offset",
+    "supports_offset",
+]
 
 _ITERATIONS = 200
 _SCATTER = 3.0  # standard errors
-
-
-@dataclass(frozen=True)
-class BootstrapOptions:
-    """How to resample. `noise` is the standard deviation of log loss added to every resampled run (seed noise)."""
-
-    resamples: int = 500
-    level: float = 0.9
-    seed: int = 0
-    method: Literal["runs", "residuals"] = "runs"
-    noise: float = 0.0
-    starts: int = 4
 
 
 @dataclass(frozen=True)
@@ -66,47 +68,49 @@ def percentile_interval(values: Array, level: float) -> Interval:
     return Interval(level, float(low), float(high))
 
 
-def bootstrap_law(result: FitResult, options: BootstrapOptions) -> Draws:
-    """Refit `result.law` to resampled runs. Deterministic by `options.seed`."""
+def bootstrap_law(
+    result: FitResult,
+    options: BootstrapOptions,
+    clusters: NDArray[np.generic] | None = None,
+    strata: NDArray[np.generic] | None = None,
+) -> Draws:
+    """Refit `result.law` to resampled runs. Deterministic by `options.seed`.
+
+    clusters, strata: labels [n]; points of one cluster (checkpoints of one run) are drawn together, within its stratum.
+    """
     rng = np.random.default_rng(options.seed)
-    target, weights = _resample(result, options, rng)
-    problem = Problem(
-        result.law, {name: np.log(values) for name, values in result.variables.items()}, result.objective.threshold
+    design = design_of(len(result.loss), clusters, strata)
+    kinked = result.objective.threshold < float(np.median(np.abs(result.residuals)))
+    target, counts = resample(
+        np.log(result.predicted), np.log(result.loss), result.leverage, design, options, rng, len(result.theta), kinked
     )
-    starts = _starts(result, options.starts, rng)
-    count, tried = options.resamples, len(starts)
+    theta, converged = _refit(result, options.starts, target, counts * result.weights, rng)
+    reasons = {
+        "degenerate_resample": _degenerate(result, counts),
+        "not_converged": ~converged,
+        "on_bound": _on_bound(result, theta),
+    }
+    keep, failed = np.ones(options.resamples, dtype=bool), {}
+    for reason, rows in reasons.items():
+        failed[reason] = int((rows & keep).sum())
+        keep &= ~rows
+    parameters = result.law.natural(theta[keep])
+    return Draws(parameters | result.law.derive(parameters), options.resamples, failed)
+
+
+def _refit(
+    result: FitResult, tried: int, target: Array, weights: Array, rng: np.random.Generator
+) -> tuple[Array, NDArray[np.bool_]]:
+    """The best of `tried` starts for every resample: theta [resamples, P] and whether it is stationary."""
+    logs = {name: np.log(values) for name, values in result.variables.items()}
+    problem = Problem(result.law, logs, result.objective.threshold)
+    starts, count = _starts(result, tried, rng), len(target)
     found = descend(
         problem, np.tile(starts, (count, 1)), np.repeat(target, tried, 0), np.repeat(weights, tried, 0), _ITERATIONS
     )
     pick = np.arange(count) * tried + np.argmin(found.objective.reshape(count, tried), axis=1)
     noise_free = noise_free_objective(len(result.loss), result.objective.threshold)
-    converged = found.converged(result.objective.refit_tolerance, noise_free)[pick]
-    theta = found.theta[pick]
-    reasons = {
-        "degenerate_resample": _degenerate(result, weights),
-        "not_converged": ~converged,
-        "on_bound": _on_bound(result, theta),
-    }
-    keep, failed = np.ones(count, dtype=bool), {}
-    for reason, rows in reasons.items():
-        failed[reason] = int((rows & keep).sum())
-        keep &= ~rows
-    parameters = result.law.natural(theta[keep])
-    return Draws(parameters | result.law.derive(parameters), count, failed)
-
-
-def _resample(result: FitResult, options: BootstrapOptions, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Log losses and weights [resamples, n]."""
-    n, shape = len(result.loss), (options.resamples, len(result.loss))
-    target: Array = np.tile(np.log(result.loss), (options.resamples, 1))
-    weights: Array = np.ones(shape)
-    if options.method == "runs":
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=options.resamples).astype(np.float64)
-    else:
-        inflated = result.residuals * np.sqrt(n / max(n - len(result.theta), 1))
-        target = np.log(result.predicted) + rng.choice(inflated, size=shape)
-    target = target + options.noise * rng.standard_normal(shape)
-    return target, weights
+    return found.theta[pick], found.converged(result.objective.refit_tolerance, noise_free)[pick]
 
 
 def _starts(result: FitResult, count: int, rng: np.random.Generator) -> Array:
@@ -142,6 +146,13 @@ def supports_offset(result: FitResult, draws: Draws, level: float) -> bool:
         return True
     interval = draws.interval(result.law.offset, level)
     return interval is not None and interval.low > 1e-3 * float(result.loss.min())
+
+
+def require_offset(result: FitResult, draws: Draws, level: float) -> None:
+    """Raise FitRefusedError where the interval of the irreducible loss contains zero (papers.md E.23)."""
+    if not supports_offset(result, draws, level):
+        message = f"the {level:.0%} interval of {result.law.offset} contains 0; these runs do not identify it"
+        raise FitRefusedError(RefusalCode.OFFSET_CONTAINS_ZERO, message)
 
 
 def predictive_draws(

@@ -73,9 +73,11 @@ def _descend_block(
     result = np.clip(theta, problem.law.lower, problem.law.upper)
     objective, stationarity = np.full(len(theta), np.inf), np.full(len(theta), np.inf)
     active = np.arange(len(theta))
-    state = _State(problem, result, target, weights)
+    with np.errstate(all="ignore"):  # a hopeless start overflows, is never better, and stops by its damping
+        state = _State(problem, result, target, weights)
     for _ in range(iterations):
-        state.step()
+        with np.errstate(all="ignore"):
+            state.step()
         finished = state.finished()
         result[active], objective[active], stationarity[active] = state.theta, state.objective, state.stationarity
         if finished.any():
@@ -97,10 +99,9 @@ class _State:
         self._linearise()
 
     def _evaluate(self, theta: Array) -> tuple[Array, Array, Array]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            prediction, jacobian = self.problem.law.log_prediction(theta, self.problem.logs)
-            residual = prediction - self.target
-            objective = huber_sum(residual, self.weights, self.problem.delta)
+        prediction, jacobian = self.problem.law.log_prediction(theta, self.problem.logs)
+        residual = prediction - self.target
+        objective = huber_sum(residual, self.weights, self.problem.delta)
         return residual, jacobian, np.where(np.isfinite(objective), objective, np.inf)
 
     def _linearise(self) -> None:

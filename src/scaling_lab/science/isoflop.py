@@ -1,17 +1,17 @@
 """Approach 2 of Hoffmann et al. 2022: per budget a parabola of loss in log N, power laws through the vertices.
 
-A vertex outside the sizes that were trained, or a parabola that opens downwards, is refused with a typed reason
-rather than extrapolated.
+A vertex outside the sizes that were trained, a parabola that opens downwards or one that is flat within its error is
+refused with a typed reason rather than extrapolated. `valley.py` has the other ways to a minimum and the bias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from scaling_lab.science.bootstrap import BootstrapOptions, Draws
 from scaling_lab.science.laws import Array
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
@@ -43,6 +43,7 @@ class Profile:
     tokens: float | None
     refusal: FitRefusedError | None
     warnings: tuple[str, ...]
+    method: Literal["parabola", "akima"] = "parabola"  # how the vertex was found
 
     def predict(self, params: Array) -> Array:
         """Loss in nats on the parabola."""
@@ -122,54 +123,6 @@ def fit_isoflop(profiles: Sequence[Profile]) -> IsoFlopFit:
     return IsoFlopFit(tuple(profiles), float(a), float(b), float(params_coefficient), float(tokens_coefficient))
 
 
-def bootstrap_isoflop(fit: IsoFlopFit, cost: TokenCost, options: BootstrapOptions) -> Draws:
-    """Draws of a, b, their coefficients and every vertex, from new noise on the accepted parabolas.
-
-    Runs are not resampled: five points seldom leave three distinct sizes. The noise is that of the residuals of all
-    budgets together, each inflated for the three coefficients its parabola took, or `options.noise` times the loss if
-    that is larger. A budget whose drawn vertex is refused is left out of that draw; with fewer than two it failed.
-    """
-    rng = np.random.default_rng(options.seed)
-    accepted, count = fit.accepted, options.resamples
-    pool = np.concatenate([p.residuals * np.sqrt(len(p.loss) / max(len(p.loss) - 3, 1)) for p in accepted])
-    freedom = sum(max(len(p.loss) - 3, 0) for p in accepted)
-    squares = sum(float(np.sum(p.residuals**2)) for p in accepted)
-    spread = np.sqrt(squares / freedom) if freedom else float(np.std(pool))
-    vertices = np.full((count, len(accepted)), np.nan)
-    for column, profile in enumerate(accepted):
-        noise = max(spread, options.noise * float(profile.loss.mean()))
-        vertices[:, column] = _drawn_vertices(profile, noise, count, rng)
-    budgets = np.array([p.flops for p in accepted])
-    used = np.isfinite(vertices)
-    tokens = budgets / cost(np.where(used, vertices, 1.0))
-    a, params_coefficient = fit_power_line(budgets, vertices, used.astype(np.float64))
-    b, tokens_coefficient = fit_power_line(budgets, tokens, used.astype(np.float64))
-    good = used.sum(axis=1) >= 2
-    values = {
-        "a": a[good], "b": b[good],
-        "params_coefficient": params_coefficient[good], "tokens_coefficient": tokens_coefficient[good],
-    }  # fmt: skip
-    return Draws(values, count, {"fewer_than_two_vertices": int((~good).sum())})
-
-
-def vertex_draws(profile: Profile, noise: float, options: BootstrapOptions) -> Array:
-    """Draws of the vertex of one profile, refused ones left out."""
-    drawn = _drawn_vertices(profile, noise, options.resamples, np.random.default_rng(options.seed))
-    return drawn[np.isfinite(drawn)]
-
-
-def _drawn_vertices(profile: Profile, noise: float, count: int, rng: np.random.Generator) -> Array:
-    """Vertices [count] of parabolas through noisy points; NaN where refused."""
-    x = np.log(profile.params) - profile.centre
-    design = np.vander(x, 3)
-    losses = profile.predict(profile.params) + noise * rng.standard_normal((count, len(x)))
-    quadratic, linear, _ = np.linalg.lstsq(design, losses.T, rcond=None)[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = -linear / (2 * quadratic)
-    inside = (quadratic > 0) & (at > x.min()) & (at < x.max())
-    return np.where(inside, np.exp(profile.centre + np.where(inside, at, 0.0)), np.nan)
-
-
 def _coefficient_covariance(x: Array, residuals: Array) -> Array:
     design = np.vander(x, 3)
     variance = float(np.sum(residuals**2)) / max(len(x) - 3, 1)
@@ -181,6 +134,11 @@ def _vertex(flops: float, sizes: Array, centre: float, coefficients: Array, cova
     if quadratic <= 0:
         message = f"the parabola at {flops:.3g} FLOPs opens downwards (loss in log N, {quadratic:.3g})"
         raise FitRefusedError(RefusalCode.INVERTED_PARABOLA, message)
+    if quadratic < np.sqrt(covariance[0, 0]):
+        message = f"the losses at {flops:.3g} FLOPs show no valley: curvature {quadratic:.2g}"
+        raise FitRefusedError(
+            RefusalCode.NO_CURVATURE, f"{message} with standard error {np.sqrt(covariance[0, 0]):.2g}"
+        )
     at = -linear / (2 * quadratic)
     if not np.log(sizes[0]) < centre + at < np.log(sizes[-1]):
         message = f"the minimum at {flops:.3g} FLOPs is outside the sizes trained, {sizes[0]:.4g} to {sizes[-1]:.4g}"

@@ -1,4 +1,4 @@
-"""The compute-optimal size and data of the Hoffmann law: closed form for C = 6 N D, numerical for any token cost."""
+"""The compute-optimal size and data: closed form of the Hoffmann law for C = 6 N D, numerical for any law and cost."""
 
 from __future__ import annotations
 
@@ -38,25 +38,29 @@ def numerical_optimum(
     flops: Any,
     flops_per_token: Callable[[Array], Array],
     params_range: tuple[float, float],
+    function: Callable[..., Any] = hoffmann,
 ) -> Optimum:
     """Minimise the loss over N where D = C / flops_per_token(N), for every draw at once.
 
     parameters: each a number or an array; they broadcast against `flops`. flops_per_token maps N (any shape) to
-    training FLOPs per token, increasing. params_range bounds N.
+    training FLOPs per token, increasing. params_range bounds N. function(N, D, **parameters) is the loss.
     """
     shape = np.broadcast_shapes(*(np.shape(value) for value in parameters.values()), np.shape(flops))
 
     def loss(log_n: Array) -> Array:
         size = np.exp(log_n)
-        return np.asarray(hoffmann(size, np.asarray(flops) / flops_per_token(size), **parameters))
+        return np.asarray(function(size, np.asarray(flops) / flops_per_token(size), **parameters))
 
-    low, high = (np.full(shape, np.log(end)) for end in params_range)
-    low, high = _bracket(loss, low, high)
-    log_n = _golden_section(loss, low, high)
+    log_n = minimise(loss, *(np.full(shape, np.log(end)) for end in params_range))
     size = np.exp(log_n)
     margin = 1e-3
     edge = (log_n < np.log(params_range[0]) + margin) | (log_n > np.log(params_range[1]) - margin)
     return Optimum(size, np.asarray(flops) / flops_per_token(size), loss(log_n), edge)
+
+
+def minimise(function: Callable[[Array], Array], low: Array, high: Array) -> Array:
+    """The argument in [low, high] that minimises `function`, elementwise: a scan for the dip, then golden section."""
+    return _golden_section(function, *_bracket(function, low, high))
 
 
 def _bracket(loss: Callable[[Array], Array], low: Array, high: Array, steps: int = 64) -> tuple[Array, Array]:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from scaling_lab.science.bootstrap import Interval, percentile_interval
-from scaling_lab.science.laws import Array, hoffmann
+from scaling_lab.science.laws import LAWS, Array, Law
 from scaling_lab.science.optimum import Optimum, numerical_optimum
 
 LEVELS = (0.8, 0.95)
 REGRET_RANGE, REGRET_POINTS, REGRET_DRAWS = 8.0, 25, 200
 FRONTIER_DEPTH, FRONTIER_POINTS = 100.0, 61
-NAMES = ("E", "A", "B", "alpha", "beta")
+MINIMUM_DRAWS = 20
 
 
 @dataclass(frozen=True)
 class FittedLaw:
-    """The Hoffmann law with its draws [n] and the log residuals of its runs, inflated for its parameters."""
+    """A law of N and D with its draws [n] and the log residuals of its runs, inflated for its parameters."""
 
     parameters: Mapping[str, float]
     draws: Mapping[str, Array]
     residuals: Array
+    law: Law = LAWS["hoffmann"]
+
+    def of_draws(self) -> dict[str, Array]:
+        """The draws of the law's own parameters."""
+        return {name: self.draws[name] for name in self.law.parameter_names}
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,11 @@ class Regret:
 
 @dataclass(frozen=True)
 class BudgetPlan:
-    """N*, D*, D*/N* and the loss of one new run at the optimum; `edge_share` of the draws had no interior optimum."""
+    """N*, D*, D*/N* and the loss of one new run at the optimum; `edge_share` of the draws had no interior optimum.
+
+    `drawn` holds each draw's own optimum and `losses` the draws of the new run's loss: from them follows whatever
+    depends on the optimum.
+    """
 
     flops: float
     params: Quantity
@@ -61,6 +71,8 @@ class BudgetPlan:
     loss: Quantity
     regret: Regret
     edge_share: float
+    drawn: Optimum
+    losses: Array
 
 
 def plan_budget(
@@ -75,30 +87,37 @@ def plan_budget(
     The loss interval is that of a new run: parameter draws at their own optimum, and a resampled residual.
     """
     bounds = _sensible_range(flops, flops_per_token, params_range)
-    best = numerical_optimum(dict(law.parameters), flops, flops_per_token, bounds)
-    drawn = numerical_optimum({name: law.draws[name] for name in NAMES}, flops, flops_per_token, bounds)
+    best = numerical_optimum(dict(law.parameters), flops, flops_per_token, bounds, law.law.function)
+    drawn = numerical_optimum(law.of_draws(), flops, flops_per_token, bounds, law.law.function)
     size, data = float(best.params), float(best.tokens)
     losses = predicted_losses(law, size, data, seed)
     return BudgetPlan(
         flops=flops,
-        params=_quantity(size, drawn.params),
-        tokens=_quantity(data, drawn.tokens),
-        tokens_per_param=_quantity(data / size, drawn.tokens / drawn.params),
-        loss=_quantity(float(best.loss), losses),
+        params=quantity(size, drawn.params),
+        tokens=quantity(data, drawn.tokens),
+        tokens_per_param=quantity(data / size, drawn.tokens / drawn.params),
+        loss=quantity(float(best.loss), losses),
         regret=size_regret(law, flops, size, flops_per_token, bounds),
         edge_share=float(np.mean(drawn.at_edge)),
+        drawn=drawn,
+        losses=losses,
     )
 
 
 def predicted_losses(law: FittedLaw, params: float, tokens: float, seed: int) -> Array:
     """Draws of the loss of a new run of `params` parameters on `tokens` tokens."""
-    mean = np.asarray(hoffmann(params, tokens, **{name: law.draws[name] for name in NAMES}))
-    return np.asarray(mean * np.exp(np.random.default_rng(seed).choice(law.residuals, size=mean.shape)))
+    return with_run_noise(law, law.law.predict(law.draws, {"N": params, "D": tokens}), seed)
+
+
+def with_run_noise(law: FittedLaw, losses: Array, seed: int) -> Array:
+    """Losses as single runs would show them: each with a residual of the fit, resampled."""
+    return np.asarray(losses * np.exp(np.random.default_rng(seed).choice(law.residuals, size=losses.shape)))
 
 
 def predicted_loss(law: FittedLaw, params: float, tokens: float, seed: int) -> Quantity:
     """The loss of a new run, with its intervals."""
-    return _quantity(float(hoffmann(params, tokens, **law.parameters)), predicted_losses(law, params, tokens, seed))
+    value = float(law.law.predict(law.parameters, {"N": params, "D": tokens}))
+    return quantity(value, predicted_losses(law, params, tokens, seed))
 
 
 def size_regret(
@@ -111,10 +130,10 @@ def size_regret(
 ) -> Regret:
     """Regret of sizes from N*/8 to 8 N*: median and one-sided upper bound at `level` over the draws."""
     sizes = params * np.geomspace(1 / REGRET_RANGE, REGRET_RANGE, REGRET_POINTS)
-    some = {name: law.draws[name][:REGRET_DRAWS, None] for name in NAMES}
-    losses = np.asarray(hoffmann(sizes, flops / flops_per_token(sizes), **some))
+    some = {name: values[:REGRET_DRAWS, None] for name, values in law.of_draws().items()}
+    losses = law.law.predict(some, {"N": sizes, "D": flops / flops_per_token(sizes)})
     budgets = flops * np.geomspace(1 / FRONTIER_DEPTH, 1, FRONTIER_POINTS)
-    frontier: Optimum = numerical_optimum(some, budgets, flops_per_token, params_range)
+    frontier: Optimum = numerical_optimum(some, budgets, flops_per_token, params_range, law.law.function)
     above = np.maximum(losses - frontier.loss[:, -1:], 0.0)
     waste = np.array([_waste(row, edge, budgets) for row, edge in zip(losses, frontier.loss, strict=True)])
     return Regret(
@@ -127,9 +146,19 @@ def size_regret(
     )
 
 
-def extrapolation_decades(value: float, largest: float) -> float:
-    """By how many decades `value` lies beyond the largest value that was measured; 0 inside."""
-    return max(0.0, float(np.log10(value / largest)))
+def extrapolation_decades(value: float, largest: float, smallest: float | None = None) -> float:
+    """By how many decades `value` lies beyond the largest value that was measured (or below the smallest); 0 inside."""
+    beyond = max(0.0, float(np.log10(value / largest)))
+    below = max(0.0, float(np.log10(smallest / value))) if smallest is not None else 0.0
+    return max(beyond, below)
+
+
+def quantity(value: float, draws: Any) -> Quantity:
+    """A value with the percentile intervals of its finite draws; without intervals if fewer than 20 are finite."""
+    usable = np.asarray(draws, dtype=np.float64)
+    usable = usable[np.isfinite(usable)]
+    intervals = tuple(percentile_interval(usable, level) for level in LEVELS) if len(usable) >= MINIMUM_DRAWS else ()
+    return Quantity(value, intervals)
 
 
 def _waste(losses: Array, frontier: Array, budgets: Array) -> Array:
@@ -140,10 +169,6 @@ def _waste(losses: Array, frontier: Array, budgets: Array) -> Array:
 
 def _finite(values: Array) -> Array:
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _quantity(value: float, draws: Array) -> Quantity:
-    return Quantity(value, tuple(percentile_interval(draws, level) for level in LEVELS))
 
 
 def _sensible_range(

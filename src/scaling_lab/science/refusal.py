@@ -9,8 +9,10 @@ class RefusalCode(StrEnum):
     """The reasons for which no number is returned."""
 
     TOO_FEW_POINTS = "too_few_points"
-    SINGLE_VALUE = "single_value"
-    NOT_IDENTIFIED = "not_identified"
+    SINGLE_VALUE = "single_value"  # one N, one D: the message names the variable
+    NOT_IDENTIFIED = "not_identified"  # a parameter on its bound, or runs that cannot tell the parameters apart
+    OFFSET_CONTAINS_ZERO = "offset_contains_zero"
+    NO_CURVATURE = "no_curvature"
     EDGE_OPTIMUM = "edge_optimum"
     INVERTED_PARABOLA = "inverted_parabola"
     NOT_CONVERGED = "not_converged"

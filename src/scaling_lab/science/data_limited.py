@@ -1,0 +1,54 @@
+"""The compute-optimal model where unique tokens are limited and further ones repeat (Muennighoff et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scaling_lab.science.laws import Array, data_constrained
+from scaling_lab.science.optimum import Optimum, numerical_optimum
+
+PUBLISHED_REPETITION: Mapping[str, float] = {"R_D": 15.387756, "R_N": 5.309743}
+"""R_D* and R_N* of Muennighoff et al. 2023: 182 runs of 7M to 9B parameters, 1 to 500 epochs of C4 and OSCAR."""
+
+PARAMS_RANGE = (1e3, 1e16)
+
+
+@dataclass(frozen=True)
+class DataLimitedOptimum:
+    """The optimum with at most `available` unique tokens: how many of them are read, and how often."""
+
+    optimum: Optimum
+    available: float
+
+    @property
+    def unique_tokens(self) -> Array:
+        """Unique tokens that are read, at most those available."""
+        return np.minimum(self.available, self.optimum.tokens)
+
+    @property
+    def epochs(self) -> Array:
+        """Passes over the unique tokens."""
+        return np.asarray(self.optimum.tokens / self.unique_tokens)
+
+
+def data_limited_optimum(
+    parameters: Mapping[str, Any],
+    flops: float,
+    unique_tokens: float,
+    repetition: Mapping[str, float] = PUBLISHED_REPETITION,
+) -> DataLimitedOptimum:
+    """Minimise the data-constrained law over N where D = C / (6 N) and `unique_tokens` tokens are unique.
+
+    parameters: E, A, B, alpha and beta of the Hoffmann law, numbers or draws. repetition: R_D and R_N. Where the
+    compute-optimal D of the Hoffmann law is no more than `unique_tokens`, nothing repeats and both laws agree.
+    """
+
+    def loss(N: Any, D: Any, **base: Any) -> Any:
+        return data_constrained(N, D, unique_tokens, **base, **repetition)
+
+    found = numerical_optimum(parameters, flops, lambda size: 6 * size, PARAMS_RANGE, loss)
+    return DataLimitedOptimum(found, unique_tokens)
