@@ -73,7 +73,9 @@ def surface_quantities(parameters: dict[str, Array], flops: float) -> Quantities
     return {"a": a, "N*": np.asarray(best.params), "loss": np.asarray(best.loss)}
 
 
-def surface_draws(study: Study, loss: Array, seed: int, objective: Objective, method: str, resamples: int) -> Quantities:
+def surface_draws(
+    study: Study, loss: Array, seed: int, objective: Objective, method: str, resamples: int
+) -> Quantities:
     runs = {"N": study.params, "D": study.tokens}
     fit = fit_projected(LAWS["hoffmann"], runs, loss, objective)
     options = BootstrapOptions(resamples, LEVEL, seed, method, starts=1)  # type: ignore[arg-type]
@@ -132,7 +134,9 @@ def main() -> None:
             study.name,
             f"Approach 3, {objective.name}",
             method,
-            lambda seed, s=study, o=objective, m=method, y=losses: surface_draws(s, y[seed], seed, o, m, chosen.resamples),  # type: ignore[misc]
+            lambda seed, s=study, o=objective, m=method, y=losses: surface_draws(
+                s, y[seed], seed, o, m, chosen.resamples
+            ),  # type: ignore[misc]
             truth,
         )
     best = closed_form_optimum(SMALL, 1e13)

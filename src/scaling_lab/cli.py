@@ -179,6 +179,7 @@ def plan_study(
     runs: Path,
     *,
     fits: Annotated[Path, typer.Option(help="folder of the fits")],
+    backtest: Annotated[Path, typer.Option(help="backtest.json: the law that predicted best decides")],
     plan: Annotated[str, typer.Option(help="the `plan` section of the study as JSON")],
     training: Annotated[str, typer.Option(help="the `training` section of the configuration as JSON")],
     output: Output,
@@ -188,7 +189,7 @@ def plan_study(
     from scaling_lab.fits.plan import make_plan
 
     recipe = TrainingConfig.model_validate_json(training)
-    make_plan(runs, fits, output, PlanConfig.model_validate_json(plan), recipe)
+    make_plan(runs, fits, backtest, output, PlanConfig.model_validate_json(plan), recipe)
 
 
 @app.command()

@@ -114,8 +114,8 @@ def build(results: Path, study: StudyConfig, name: str) -> dict[str, Any]:
     for fit in study.fits:
         run_fit(fit, runs, curves, results / "fits" / name, options)
     plans = results / "plans" / name
-    make_plan(runs, results / "fits" / name, plans / "plan.json", study.plan, CONFIG.training)
     run_backtest(runs, plans / "backtest.json", options)
+    make_plan(runs, results / "fits" / name, plans / "backtest.json", plans / "plan.json", study.plan, CONFIG.training)
     run_noise(runs, plans / "noise.json", options)
     for figure in study.figures:
         draw_figure(figure, name, results, results / "figures" / name / f"{figure}.svg")

@@ -85,7 +85,7 @@ def test_optimal_allocation_reaches_the_planned_budgets(results: Path) -> None:
     log_tokens = np.log([float(row["tokens"]) for row in law])
     for budget in budgets:
         at = np.exp(np.interp(np.log(budget["flops"]), np.log(grid), log_tokens))
-        assert at == pytest.approx(budget["hoffmann"]["tokens_opt"]["value"], rel=0.02)
+        assert at == pytest.approx(budget["law"]["tokens_opt"]["value"], rel=0.02)
     svg = (results / "figures" / "simulated" / "optimal_allocation.svg").read_text("utf-8")
     assert "extrapolation" in svg
 

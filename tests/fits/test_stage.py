@@ -14,9 +14,10 @@ from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.backtest import run_backtest
 from scaling_lab.fits.noise import run_noise
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.plan import make_plan
+from scaling_lab.fits.plan import choose_basis, make_plan
 from scaling_lab.fits.stage import FITS, run_fit
 from scaling_lab.science.accounting import Shape
+from scaling_lab.science.laws import kaplan
 from scaling_lab.science.optimum import numerical_optimum
 from scaling_lab.science.shapes import ShapeFamily
 
@@ -24,6 +25,13 @@ Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
 OPTIONS = FitOptions(bootstrap=100)
 TRAINING = TrainingConfig()
+
+
+def untested(plan: Path) -> Path:
+    """A backtest, beside the plan, in which no law could be tested."""
+    path = plan.with_name("untested.json")
+    path.write_text(json.dumps({"laws": {}}))
+    return path
 
 
 def at(*budgets: float) -> PlanConfig:
@@ -52,8 +60,9 @@ def fit_all(runs: Path, names: tuple[str, ...] = tuple(FITS), options: FitOption
 def study(tmp_path_factory: pytest.TempPathFactory, study_table: Callable[[Path], Path]) -> Path:
     runs = study_table(tmp_path_factory.mktemp("study"))
     fit_all(runs)
-    make_plan(runs, runs.parent / "fits", runs.parent / "plan.json", at(1e13, 1e15), TRAINING)
-    run_backtest(runs, runs.parent / "backtest.json", OPTIONS)
+    backtest = runs.parent / "backtest.json"
+    run_backtest(runs, backtest, OPTIONS)
+    make_plan(runs, runs.parent / "fits", backtest, runs.parent / "plan.json", at(1e13, 1e15), TRAINING)
     return runs.parent
 
 
@@ -143,11 +152,11 @@ def family_of(study: Path) -> ShapeFamily:
 def test_the_plan_contains_the_planted_optimum(study: Path, planted: dict[str, float]) -> None:
     plan = document(study / "plan.json")
     assert plan["basis"] == "hoffmann"
-    assert plan["reasons"] == {"hoffmann": None, "isoflop": None}
+    assert plan["reasons"] == {"hoffmann": None, "kaplan": None, "isoflop": None}
     family = family_of(study)
     for budget in plan["budgets"]:
         truth = numerical_optimum(planted, budget["flops"], family.flops_per_token, (100, 1e10))
-        found = budget["hoffmann"]
+        found = budget["law"]
         for name, value in (("params_opt", truth.params), ("tokens_opt", truth.tokens), ("loss", truth.loss)):
             interval = found[name]["intervals"][1]
             width = interval["high"] - interval["low"]
@@ -205,7 +214,7 @@ def test_refused_fits_are_written_with_their_reason(rows: Rows, write_runs: Writ
     assert draws.num_rows == 0
     assert {"E", "A", "B", "alpha", "beta", "a"} <= set(draws.column_names)
     plan = output.parent / "plan.json"
-    make_plan(output.parent / "runs.parquet", output, plan, at(1e14), TRAINING)
+    make_plan(output.parent / "runs.parquet", output, untested(plan), plan, at(1e14), TRAINING)
     assert document(plan)["basis"] is None
     assert document(plan)["reasons"]["hoffmann"]["code"] == "single_value"
     assert document(plan)["budgets"][0]["status"] == "refused"
@@ -216,12 +225,13 @@ def test_without_hoffmann_the_isoflop_laws_decide(rows: Rows, write_runs: Write)
     runs = write_runs(rows)
     output = fit_all(runs, ("isoflop",))
     batch = BatchConfig(coefficient=4096, exponent=0)
-    make_plan(runs, output, runs.parent / "plan.json", at(1e14), TRAINING.model_copy(update={"batch": batch}))
-    plan = document(runs.parent / "plan.json")
-    assert plan["basis"] == "isoflop"
-    assert plan["reasons"]["hoffmann"]["code"] == "not_fitted"
-    budget = plan["budgets"][0]
-    assert budget["hoffmann"] is None
+    plan = runs.parent / "plan.json"
+    make_plan(runs, output, untested(plan), plan, at(1e14), TRAINING.model_copy(update={"batch": batch}))
+    found = document(plan)
+    assert found["basis"] == "isoflop"
+    assert found["reasons"]["hoffmann"]["code"] == "not_fitted"
+    budget = found["budgets"][0]
+    assert budget["law"] is None
     assert budget["model"]["loss"] is None
     assert budget["model"]["batch_tokens"] == 4096
     assert any("no loss is predicted" in note for note in budget["warnings"])
@@ -231,8 +241,8 @@ def test_a_plan_needs_budgets_and_a_fit(rows: Rows, write_runs: Write, tmp_path:
     runs = write_runs(rows)
     with pytest.raises(ConfigError, match=r"plan: .*positive, finite"):
         parse_config(PlanConfig, {"budgets": [-1.0]}, "plan")
-    with pytest.raises(TableError, match=r"neither hoffmann\.json nor isoflop\.json"):
-        make_plan(runs, tmp_path, tmp_path / "plan.json", at(1e14), TRAINING)
+    with pytest.raises(TableError, match=r"none of hoffmann\.json, kaplan\.json, isoflop\.json"):
+        make_plan(runs, tmp_path, untested(tmp_path / "plan.json"), tmp_path / "plan.json", at(1e14), TRAINING)
 
 
 def test_seed_noise_is_pooled(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
@@ -259,3 +269,31 @@ def test_offset_that_is_not_identified_is_said(rows: Rows, write_runs: Write) ->
     else:
         assert fit["diagnostics"]["offset_identified"] is False
         assert any("do not identify it" in note for note in fit["diagnostics"]["warnings"])
+
+
+def test_the_law_that_predicted_best_decides() -> None:
+    errors = {"hoffmann": 0.06, "kaplan": 0.003, "compute": 0.001}
+    assert choose_basis(["hoffmann", "kaplan"], errors) == "kaplan"
+    assert choose_basis(["hoffmann"], errors) == "hoffmann"
+    assert choose_basis(["hoffmann", "kaplan"], {"kaplan": 0.5}) == "kaplan"
+    assert choose_basis(["hoffmann", "kaplan"], {}) == "hoffmann"
+    assert choose_basis([], errors) is None
+
+
+def test_a_plan_on_kaplans_law_is_its_own_optimum(study: Path) -> None:
+    """Kaplan's law of the same runs, chosen by a backtest: N* is where its loss is least at the budget."""
+    backtest = document(study / "backtest.json")
+    backtest["laws"]["kaplan"]["mean_absolute_relative_error"] = 0.0
+    (study / "kaplan_wins.json").write_text(json.dumps(backtest))
+    make_plan(study / "runs.parquet", study / "fits", study / "kaplan_wins.json", study / "k.json", at(1e14), TRAINING)
+    plan = document(study / "k.json")
+    assert plan["basis"] == "kaplan"
+    (budget,) = plan["budgets"]
+    fit = {name: entry["value"] for name, entry in document(study / "fits" / "kaplan.json")["parameters"].items()}
+    best = budget["law"]["params_opt"]["value"]
+    tokens = budget["law"]["tokens_opt"]["value"]
+    assert budget["law"]["loss"]["value"] == pytest.approx(kaplan(best, tokens, **fit), rel=1e-6)
+    regret = budget["law"]["regret"]
+    middle = len(regret["params"]) // 2
+    assert regret["params"][middle] == pytest.approx(best)
+    assert regret["loss_nats"][middle] < min(regret["loss_nats"][0], regret["loss_nats"][-1])

@@ -48,7 +48,7 @@ def test_a_plan_by_isoflop_alone_predicts_no_loss(results: Path, tmp_path: Path)
     def alone(plan: dict[str, Any]) -> None:
         plan["basis"] = "isoflop"
         for budget in plan["budgets"]:
-            budget["hoffmann"] = budget["model"]["loss"] = None
+            budget["law"] = budget["model"]["loss"] = None
 
     data = changed(results, tmp_path / "r", "plan", alone)
     text = " ".join(answer_paragraphs(data, 2.7))

@@ -88,7 +88,7 @@ def test_the_plan_of_the_page_is_the_plan_of_the_file(results: Path, parsed: Pag
     assert len(rows) == len(budgets) == 3
     for row, budget in zip(rows, budgets, strict=True):
         shown = [json.loads(cell[0]) for cell in row]
-        model, law = budget["model"], budget["hoffmann"]
+        model, law = budget["model"], budget["law"]
         for value in (
             budget["flops"], law["params_opt"]["value"], model["params"], model["tokens"], model["steps"],
             model["batch_tokens"], model["learning_rate"], model["tokens_per_param"], model["loss"]["value"],

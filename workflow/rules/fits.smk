@@ -76,6 +76,7 @@ rule plan:
         fits=lambda wildcards: expand(
             rules.fit.output.fit, study=wildcards.study, fit=study_of(wildcards).fits
         ),
+        backtest=rules.backtest.output.backtest,
         code=code(*FIT_CODE),
     output:
         plan="results/plans/{study}/plan.json",
@@ -90,5 +91,5 @@ rule plan:
         plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
         training=CONFIG.training.model_dump_json(),
     shell:
-        "scaling-lab plan-study {input.runs} --fits results/fits/{wildcards.study} --plan {params.plan:q} --training {params.training:q}"
+        "scaling-lab plan-study {input.runs} --fits results/fits/{wildcards.study} --backtest {input.backtest} --plan {params.plan:q} --training {params.training:q}"
         " --output {output.plan} > {log} 2>&1"

@@ -22,12 +22,18 @@ from scaling_lab.figures.style import (
     refused,
     shade_beyond,
 )
+from scaling_lab.fits.plan import SURFACES
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.optimum import numerical_optimum
 from scaling_lab.science.shapes import ShapeFamily
 
-_NAMES = {"hoffmann": "Hoffmann's law", "compute": "envelope", "isoflop": "IsoFLOP power law"}
+_NAMES = {
+    "hoffmann": "Hoffmann's law",
+    "kaplan": "Kaplan's law",
+    "compute": "envelope",
+    "isoflop": "IsoFLOP power law",
+}
 _SHAPE = ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")
 
 
@@ -56,7 +62,9 @@ def optimal_allocation(data: StudyData) -> Drawing:
     canvas = _Canvas(panels, data, Drawing(figure), family, budgets)
     _runs(canvas)
     refusals = {}
-    for name, draw in (("hoffmann", _law), ("compute", _envelope), ("isoflop", _vertices)):
+    basis = data.plan["basis"]
+    law = basis if basis in SURFACES else SURFACES[0]
+    for name, draw in ((law, _law), ("compute", _envelope), ("isoflop", _vertices)):
         fit = data.fit(name)
         if fit is not None and (fit.ok or name == "isoflop"):
             draw(canvas, fit)
@@ -79,14 +87,16 @@ def _runs(canvas: _Canvas) -> None:
 
 
 def _law(canvas: _Canvas, fit: Fit) -> None:
-    """The optimum of the Hoffmann law, for models of the study's proportions, with the band of its draws."""
-    data, family, names = canvas.data, canvas.family, LAWS["hoffmann"].parameter_names
+    """The optimum of the plan's law, for models of the study's proportions, with the band of its draws."""
+    data, family, law = canvas.data, canvas.family, LAWS[fit.record["law"]]
     costs = [row[data.flops_column] for row in data.runs]
     grid = np.geomspace(min(costs), max([*costs, *canvas.budgets]) * 1.5, 60)
     cost, span = family.flops_per_token, family.params_range
-    best = numerical_optimum({name: fit.value(name) for name in names}, grid, cost, span)
-    drawn = numerical_optimum({name: fit.draws[name][:, None] for name in names}, grid, cost, span)
-    label = f"Hoffmann's law, {100 * data.level:g} % interval"
+    values = {name: fit.value(name) for name in law.parameter_names}
+    draws = {name: fit.draws[name][:, None] for name in law.parameter_names}
+    best = numerical_optimum(values, grid, cost, span, law.function)
+    drawn = numerical_optimum(draws, grid, cost, span, law.function)
+    label = f"{_NAMES[law.name]}, {100 * data.level:g} % interval"
     for axes, name, value, spread in zip(
         canvas.panels, canvas.names, (best.params, best.tokens), (drawn.params, drawn.tokens), strict=True
     ):

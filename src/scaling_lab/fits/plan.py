@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +19,9 @@ from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.grid import batch_tokens, peak_learning_rate
-from scaling_lab.science.accounting import Shape
+from scaling_lab.science.accounting import ParamsConvention, Shape
 from scaling_lab.science.bootstrap import percentile_interval
+from scaling_lab.science.laws import LAWS
 from scaling_lab.science.planner import (
     LEVELS,
     BudgetPlan,
@@ -30,6 +33,8 @@ from scaling_lab.science.planner import (
 )
 from scaling_lab.science.shapes import ShapeFamily
 
+# Laws of L(N, D) that a plan can rest on.
+SURFACES = ("hoffmann", "kaplan")
 FAR = 1.0  # decades beyond the largest run from which a plan carries a warning
 MAX_EDGE_SHARE = 0.05
 
@@ -38,7 +43,7 @@ MAX_EDGE_SHARE = 0.05
 class Study:
     """What all budgets of a plan share."""
 
-    hoffmann: StoredFit | None
+    surface: StoredFit | None
     isoflop: StoredFit | None
     law: FittedLaw | None
     family: ShapeFamily
@@ -47,23 +52,28 @@ class Study:
     seed: int
 
 
-def make_plan(runs: Path, fits_dir: Path, output: Path, plan: PlanConfig, training: TrainingConfig) -> None:
+def make_plan(
+    runs: Path, fits_dir: Path, backtest: Path, output: Path, plan: PlanConfig, training: TrainingConfig
+) -> None:
     """Write plan.json: for each budget of training FLOPs the compute-optimal model, its loss and their uncertainty.
 
-    Uses hoffmann.json and isoflop.json of `fits_dir`, with the conventions and the seed that they were fitted by.
-    Where the Hoffmann law was refused the IsoFLOP power laws decide, without a loss; where both were, the plan gives
-    reasons and no number. Batch and learning rate follow the rules of the recipe `training`, extrapolated.
+    Of the laws of L(N, D) in `fits_dir` the one decides that predicted the most expensive runs best, unseen, in
+    `backtest` (backtest.json). Where all were refused the IsoFLOP power laws decide, without a loss; where those
+    were too, the plan gives reasons and no number. Conventions and seed are those of the fits. Batch and learning
+    rate follow the rules of the recipe `training`, extrapolated.
 
     Raises:
         TableError: the table of runs cannot be used, or there is no fit.
     """
     table = read_runs(runs)
     used = status_ok(Selection(table)).table
-    fits = {name: read_fit(fits_dir, name) for name in ("hoffmann", "isoflop")}
+    fits = {name: read_fit(fits_dir, name) for name in (*SURFACES, "isoflop")}
     options = next((fit.document["provenance"]["options"] for fit in fits.values() if fit), None)
     if options is None:
-        raise TableError(f"{fits_dir}: neither hoffmann.json nor isoflop.json; a plan needs at least one of them")
-    document = _document(used, fits, options, fits_dir, plan, training)
+        names = ", ".join(f"{name}.json" for name in fits)
+        raise TableError(f"{fits_dir}: none of {names}; a plan needs at least one of them")
+    errors = backtest_errors(json.loads(backtest.read_text(encoding="utf-8")))
+    document = _document(used, fits, errors, options, fits_dir, plan, training)
     present = [fits_dir / f"{name}.json" for name, fit in fits.items() if fit]
     document["provenance"] = {
         "tables": {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
@@ -76,19 +86,24 @@ def make_plan(runs: Path, fits_dir: Path, output: Path, plan: PlanConfig, traini
 def _document(
     used: RunTable,
     fits: dict[str, StoredFit | None],
+    errors: dict[str, float],
     options: dict[str, Any],
     fits_dir: Path,
     plan: PlanConfig,
     training: TrainingConfig,
 ) -> dict[str, Any]:
-    params, flops = options["params_convention"], options["flops_convention"]
+    usable = {name: fit for name, fit in fits.items() if fit and fit.ok}
+    basis = choose_basis([name for name in SURFACES if name in usable], errors)
+    # Kaplan's law is fitted to non-embedding parameters whatever the study counts.
+    params: ParamsConvention = "params_non_embedding" if basis == "kaplan" else options["params_convention"]
+    flops = options["flops_convention"]
     costs, shapes = used.numbers(f"flops_{flops}"), used.shapes()
-    usable = {name: fit if fit and fit.ok else None for name, fit in fits.items()}
-    hoffmann = usable["hoffmann"]
     study = Study(
-        hoffmann=hoffmann,
-        isoflop=usable["isoflop"],
-        law=fitted_law(hoffmann, fits_dir / "hoffmann.points.parquet") if hoffmann else None,
+        surface=usable[basis] if basis else None,
+        isoflop=usable.get("isoflop"),
+        law=fitted_law(usable[basis], fits_dir / f"{basis}.points.parquet", LAWS[basis].parameter_names)
+        if basis
+        else None,
         family=ShapeFamily(shapes, params, flops),
         largest={
             "flops": float(costs.max()),
@@ -100,7 +115,8 @@ def _document(
     )
     budgets = [*plan.budgets, *(multiple * study.largest["flops"] for multiple in plan.budget_multiples)]
     return {
-        "basis": "hoffmann" if study.hoffmann else "isoflop" if study.isoflop else None,
+        "basis": basis or ("isoflop" if study.isoflop else None),
+        "backtest_errors": errors,
         "reasons": {name: _reason(fit) for name, fit in fits.items()},
         "conventions": {
             "params": {"column": params, "label": params_label(params)},
@@ -109,6 +125,17 @@ def _document(
         "largest_run": study.largest,
         "budgets": [_plan_one(study, budget) for budget in budgets],
     }
+
+
+def backtest_errors(document: Mapping[str, Any]) -> dict[str, float]:
+    """Mean absolute relative error on the held-out runs of each law that could be tested."""
+    laws = document["laws"].items()
+    return {name: law["mean_absolute_relative_error"] for name, law in laws if law["status"] == "ok"}
+
+
+def choose_basis(usable: Sequence[str], errors: Mapping[str, float]) -> str | None:
+    """The usable law with the least backtest error; untested ones come last, in their order. None without any."""
+    return min(usable, key=lambda name: errors.get(name, float("inf")), default=None)
 
 
 def _reason(fit: StoredFit | None) -> dict[str, str] | None:
@@ -129,7 +156,7 @@ def _plan_one(study: Study, flops: float) -> dict[str, Any]:
     elif power_law is not None:
         target = power_law["params_opt"].value
     else:
-        message = "both the Hoffmann law and the IsoFLOP power laws were refused; see `reasons`"
+        message = "the laws of L(N, D) and the IsoFLOP power laws were all refused; see `reasons`"
         return {"flops": flops, "status": "refused", "warnings": [message]}
     model = _model(study, target, flops)
     beyond = {
@@ -140,7 +167,7 @@ def _plan_one(study: Study, flops: float) -> dict[str, Any]:
     return {
         "flops": flops,
         "status": "ok",
-        "hoffmann": plan_block(plan) if plan else None,
+        "law": plan_block(plan) if plan else None,
         "isoflop": {name: quantity_json(value) for name, value in power_law.items()} if power_law else None,
         "model": model,
         "extrapolation": beyond,
@@ -193,13 +220,13 @@ def _warnings(
 ) -> list[str]:
     notes = []
     if plan is None:
-        notes.append("no Hoffmann law: size and tokens are the IsoFLOP power laws', and no loss is predicted")
+        notes.append("no law of L(N, D): size and tokens are the IsoFLOP power laws', and no loss is predicted")
         if beyond["flops_decades"] > 0:
             notes.append(
                 "the IsoFLOP intervals hold the noise of the profiles alone; N_opt(C) bends where heads and attention "
                 "are counted, and neither that nor the parabolas' bias is in them"
             )
-    if study.hoffmann and study.hoffmann.document["diagnostics"]["offset_identified"] is False:
+    if study.surface and study.surface.document["diagnostics"]["offset_identified"] is False:
         notes.append("the irreducible loss is not identified by the runs: losses far beyond them are not supported")
     for name, decades in beyond.items():
         if decades > FAR:

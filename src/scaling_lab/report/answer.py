@@ -88,11 +88,15 @@ def _trust(data: StudyData) -> str:
         verdict = " That is a miss: take the sizes as a direction and do not rely on the predicted losses."
     elif 2 * inside < outcome["n"]:
         verdict = " The error is small, but the intervals are too narrow."
+    others = [
+        f"{LAW_NAMES[name]} {percent(error)}" for name, error in data.plan["backtest_errors"].items() if name != basis
+    ]
+    chosen = f" The plan rests on the law of L(N, D) that predicted best ({', '.join(others)})." if others else ""
     return (
         f"How far to trust it: fitted without the {outcome['n']} most expensive runs, {LAW_NAMES[basis]} predicted "
         f"them with a mean error of {percent(error)} (largest "
         f"{percent(outcome['largest_absolute_relative_error'])}), and {inside} of {outcome['n']} lay inside their "
-        f"{percent(data.backtest['level'], 0)} interval.{verdict}"
+        f"{percent(data.backtest['level'], 0)} interval.{verdict}{chosen}"
     )
 
 
@@ -127,7 +131,7 @@ def plan_rows(data: StudyData, bytes_per_token: float | None) -> list[dict[str, 
     for budget in data.plan["budgets"]:
         row = {**budget, "multiple": budget["flops"] / data.plan["largest_run"]["flops"]}
         if budget["status"] == "ok":
-            source = budget["hoffmann"] or budget["isoflop"]
+            source = budget["law"] or budget["isoflop"]
             loss = budget["model"]["loss"]
             row |= {"params_opt": source["params_opt"], "tokens_opt": source["tokens_opt"], "loss": loss}
             row["bits_per_byte"] = bits_per_byte(loss["value"], bytes_per_token) if loss and bytes_per_token else None
@@ -139,7 +143,7 @@ def regret_rows(data: StudyData) -> list[dict[str, Any]]:
     """What a model of another size than the best costs at the same budget: compute wasted, in per cent."""
     rows = []
     for budget in data.plan["budgets"]:
-        regret = (budget.get("hoffmann") or {}).get("regret")
+        regret = (budget.get("law") or {}).get("regret")
         if regret is not None:
             rows.append({"flops": budget["flops"], "cells": [_at(regret, factor) for factor in OFF_BY]})
     return rows
