@@ -28,6 +28,7 @@ class Experiment:
 
     config: Config
     studies: Mapping[str, StudyConfig]
+    texts: tuple[str, ...]  # the user's own files
 
     @cached_property
     def study_runs(self) -> dict[str, dict[str, RunSpec]]:
@@ -51,11 +52,7 @@ class Experiment:
 
     def own_files(self, source: str) -> list[str]:
         """The user's files behind a folder of results/sources: none for a built-in source."""
-        return list(self._own_files) if source not in self.config.corpus.sources + self.config.transfer else []
-
-    @cached_property
-    def _own_files(self) -> tuple[str, ...]:
-        return tuple(file for pattern in self.config.corpus.paths for file in _text_files(pattern))
+        return [] if source in self.config.corpus.sources + self.config.transfer else list(self.texts)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -71,7 +68,8 @@ def load_experiment(raw: Mapping[str, Any], study_folder: Path) -> Experiment:
     """
     config = parse_config(Config, dict(raw), "config")
     studies = {name: _load_study(study_folder / f"{name}.yaml") for name in config.studies}
-    return Experiment(config, studies)
+    own_files = tuple(file for pattern in config.corpus.paths for file in _text_files(pattern))
+    return Experiment(config, studies, own_files)
 
 
 def _text_files(pattern: str) -> list[str]:

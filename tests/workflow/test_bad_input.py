@@ -6,19 +6,22 @@ from pathlib import Path
 import pytest
 from tests.workflow.conftest import SMOKE, Workflow
 
+from scaling_lab.corpus.sources import read_sample
+
 pytestmark = pytest.mark.slow
 
 
 def short(path: Path) -> None:
-    path.write_text("\n\n".join(f"Paragraph {i} of a text that is too short for the study. " * 8 for i in range(150)))
+    """Enough text for a tokenizer, too little for the largest run."""
+    path.write_text("\n\n".join(document.text for document in read_sample())[:150_000])
 
 
 @pytest.mark.parametrize(
     ("write", "messages"),
     [
-        (lambda path: path.write_text(""), ["my.txt", "empty"]),
-        (lambda path: path.write_bytes(b"text\0\xff\xfe" * 100), ["my.txt", "offset 4"]),
-        (short, ["subset of 160128 tokens", "add text or ask for fewer"]),
+        (lambda path: path.write_text(""), ["my.txt", "holds no text"]),
+        (lambda path: path.write_bytes(b"text\0\xff\xfe" * 100), ["my.txt", "offset 5"]),
+        (short, ["subset of ", "add text or ask for fewer"]),
     ],
     ids=["empty", "binary", "too short"],
 )

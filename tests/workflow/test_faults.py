@@ -38,6 +38,7 @@ def test_a_killed_study_goes_on_to_the_same_bits(finished: Workflow, workflow: W
     kept = {p: p.stat().st_mtime_ns for p in workflow.root.glob("results/runs/*/summary.json") if p.parent not in lost}
     for folder in lost:
         shutil.rmtree(folder)
+    shutil.rmtree(workflow.root / "results" / "tables")
 
     command = [sys.executable, "-m", "snakemake", "--cores", "2", TABLE, *SMOKE]
     process = subprocess.Popen(command, cwd=workflow.root, stderr=subprocess.DEVNULL, start_new_session=True)

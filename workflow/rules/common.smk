@@ -1,5 +1,6 @@
 """The only Python of the workflow: the validated configuration, and helpers that look things up in it."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -30,7 +31,8 @@ wildcard_constraints:
 
 def code(*patterns):
     """Package files whose change reruns a cheap job. Training names none, so that only its spec and tokens count."""
-    return sorted(str(path) for pattern in patterns for path in PACKAGE.glob(pattern))
+    found = (path for pattern in patterns for path in PACKAGE.glob(pattern))
+    return sorted(os.path.relpath(path) for path in found)  # relative: a clone that moves keeps its results
 
 
 def study_of(wildcards):
