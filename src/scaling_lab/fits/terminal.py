@@ -40,7 +40,7 @@ def print_fit(document: Mapping[str, Any], output: Path | None) -> None:
             table.add_row(name, number(entry["value"], 6), number(entry["se"], 3), interval(entry["interval"]))
         table.add_section()
     console.print(table)
-    lines(console, _evidence(document["diagnostics"]))
+    lines(console, [*_evidence(document["diagnostics"]), *_sensitivity(document)])
     lines(console, document["diagnostics"]["warnings"], "warning: ")
     if output is not None:
         beside = f"{output.stem}.draws.parquet and {output.stem}.points.parquet beside it"
@@ -72,6 +72,19 @@ def _evidence(diagnostics: Mapping[str, Any]) -> list[str]:
         f"most influential: {strongest['run']} moves {strongest['parameter']} by {strongest['shift_in_se']:+.2f} "
         "standard errors when left out",
     ]
+
+
+def _sensitivity(document: Mapping[str, Any]) -> list[str]:
+    """The exponent a by other objectives, and whether variable projection finds the same optimum."""
+    if "sensitivity" not in document:
+        return []
+    found = [
+        f"{row['objective']}{'' if row['delta'] is None else format(row['delta'], ' g')} "
+        + (number(row["derived"]["a"]) if row["status"] == "ok" else "refused")
+        for row in document["sensitivity"]
+    ]
+    agrees = "finds the same optimum" if document["diagnostics"]["variable_projection"]["agrees"] else "DISAGREES"
+    return [f"a by objective: {', '.join(found)}; variable projection {agrees}"]
 
 
 def print_backtest(document: Mapping[str, Any]) -> None:
