@@ -17,7 +17,7 @@ from scaling_lab.science.laws import Array, Law
 
 Mask = NDArray[np.bool_]
 
-_BLOCK = 512  # rows advanced together: small enough that a block's Jacobian stays in cache
+_BLOCK = 128  # rows advanced together: small enough that a block's Jacobian stays in cache
 _STATIONARY = 1e-10
 _EXPLORE = 3  # iterations between two trials of both kinds of step
 _STUCK = 1e10  # damping at which no step is left to try
