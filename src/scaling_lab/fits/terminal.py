@@ -126,11 +126,17 @@ def print_comparison(document: Mapping[str, Any]) -> None:
     ):
         table.add_column(name, no_wrap=name == "law")
     for name, entry in document["laws"].items():
-        criteria = (number(entry["aic"], 6), number(entry["aicc"], 6), number(entry["aicc_difference"], 4))
-        cells = (str(entry["parameters_fitted"]), number(entry["objective"], 6), *criteria)
-        table.add_row(name, *cells, *_hold_out(entry["hold_out"]))
+        criteria = (number(entry["aicc"], 6), number(entry["aicc_difference"], 4), number(entry["akaike_weight"], 3))
+        error, _, inside = _hold_out(entry["hold_out"])
+        windows = entry["windows"]
+        ahead = f"{100 * windows['mean_absolute_log_error']:.2f} %" if windows["n"] else "-"
+        table.add_row(
+            name, str(entry["parameters_fitted"]), number(entry["objective"]), *criteria, error, inside, ahead
+        )
     console.print(table)
-    lines(console, ["AIC and AICc are those of least squares on log residuals; a lower one is better"])
+    lines(
+        console, ["AICc of least squares on log residuals: lower is better; windows: mean error of expanding windows"]
+    )
     lines(console, _refusals(document["laws"]))
     lines(console, _refusals({name: entry["hold_out"] for name, entry in document["laws"].items()}, "hold-out of "))
 
