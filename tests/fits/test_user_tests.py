@@ -85,7 +85,14 @@ def test_the_law_that_made_the_runs_wins(cli: Cli, tmp_path: Path, planted: dict
     assert found["laws"]["hoffmann"]["parameters_fitted"] == 5
     assert found["laws"][truth]["akaike_weight"] > 0.5
     assert found["laws"][truth]["windows"]["n"] >= 2
-    assert "hold-out error" in out
+    heading = next(line for line in out.splitlines() if "AICc" in line)
+    row = next(line for line in out.splitlines() if line.startswith(f"│ {truth}"))
+    cells = dict(zip(heading.split("┃")[1:-1], row.split("│")[1:-1], strict=True))
+    printed = {name.strip(): cell.strip() for name, cell in cells.items()}
+    assert printed["above best"] == "0"
+    assert float(printed["AICc"]) == pytest.approx(found["laws"][truth]["aicc"], rel=1e-4)
+    assert float(printed["weight"]) == pytest.approx(found["laws"][truth]["akaike_weight"], rel=1e-2)
+    assert printed["inside"] == "100% of 1" or printed["inside"] == "0% of 1"
 
 
 def test_every_law_of_two_variables_competes_by_default(cli: Cli, hoffmann_runs: Path) -> None:

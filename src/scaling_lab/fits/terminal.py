@@ -113,18 +113,8 @@ def print_comparison(document: Mapping[str, Any]) -> None:
     held = len(document["held_out"])
     lines(console, [f"held out, {held} of {document['provenance']['rows']['used']}: {document['rule']}"])
     table = Table()
-    for name in (
-        "law",
-        "parameters",
-        "objective",
-        "AIC",
-        "AICc",
-        "AICc above best",
-        "hold-out error",
-        "largest",
-        "inside",
-    ):
-        table.add_column(name, no_wrap=name == "law")
+    for heading in ("law", "parameters", "objective", "AICc", "above best", "weight", "hold-out", "inside", "windows"):
+        table.add_column(heading, no_wrap=heading == "law")
     for name, entry in document["laws"].items():
         criteria = (number(entry["aicc"], 6), number(entry["aicc_difference"], 4), number(entry["akaike_weight"], 3))
         error, _, inside = _hold_out(entry["hold_out"])
@@ -135,7 +125,8 @@ def print_comparison(document: Mapping[str, Any]) -> None:
         )
     console.print(table)
     lines(
-        console, ["AICc of least squares on log residuals: lower is better; windows: mean error of expanding windows"]
+        console,
+        ["AICc of least squares on log residuals, lower is better; hold-out and windows: mean error of predictions"],
     )
     lines(console, _refusals(document["laws"]))
     lines(console, _refusals({name: entry["hold_out"] for name, entry in document["laws"].items()}, "hold-out of "))
