@@ -130,15 +130,17 @@ def main() -> None:
     ):
         losses = {seed: study.losses(np.random.default_rng([seed, 1])) for seed in range(chosen.studies)}
         truth = surface_quantities({k: np.asarray(v) for k, v in study.law.items()}, study.beyond)
-        row(
-            study.name,
-            f"Approach 3, {objective.name}",
-            method,
-            lambda seed, s=study, o=objective, m=method, y=losses: surface_draws(
-                s, y[seed], seed, o, m, chosen.resamples
-            ),  # type: ignore[misc]
-            truth,
-        )
+
+        def draw(
+            seed: int,
+            study: Study = study,
+            objective: Objective = objective,
+            method: str = method,
+            losses: dict[int, Array] = losses,
+        ) -> Quantities:
+            return surface_draws(study, losses[seed], seed, objective, method, chosen.resamples)
+
+        row(study.name, f"Approach 3, {objective.name}", method, draw, truth)
     best = closed_form_optimum(SMALL, 1e13)
     truth = {"a": np.asarray(0.28 / 0.53), "N*": np.asarray(best.params)}
     row("5 budgets of 7 sizes", "Approach 2, parabola", "noise", lambda s: isoflop_draws(SMALL, 0.004, s, 400), truth)

@@ -83,6 +83,8 @@ def test_the_json_is_the_engine_s_answer_in_full_precision(
         assert entry["se"] == result.standard_errors[name]
         assert entry["interval"] == {"level": 0.8, "low": interval.low, "high": interval.high}
     assert document["status"] == "ok"
+    assert document["diagnostics"]["variable_projection"]["agrees"] is True
+    assert [row["delta"] for row in document["sensitivity"]] == [1e-4, 1e-3, 1e-2, None]
     provenance = document["provenance"]
     assert provenance["input"] == {"file": "runs.csv", "sha256": sha256_of(path)}
     assert provenance["rows"] == {"used": 36, "dropped": []}

@@ -83,7 +83,16 @@ def test_the_law_that_made_the_runs_wins(cli: Cli, tmp_path: Path, planted: dict
     assert found["laws"][other]["aicc_difference"] > 0 or found["laws"][other]["status"] == "refused"
     assert found["laws"][truth]["hold_out"]["mean_absolute_relative_error"] < 0.005
     assert found["laws"]["hoffmann"]["parameters_fitted"] == 5
-    assert "AICc above best" in out
+    assert found["laws"][truth]["akaike_weight"] > 0.5
+    assert found["laws"][truth]["windows"]["n"] >= 2
+    heading = next(line for line in out.splitlines() if "AICc" in line)
+    row = next(line for line in out.splitlines() if line.startswith(f"│ {truth}"))
+    cells = dict(zip(heading.split("┃")[1:-1], row.split("│")[1:-1], strict=True))
+    printed = {name.strip(): cell.strip() for name, cell in cells.items()}
+    assert printed["above best"] == "0"
+    assert float(printed["AICc"]) == pytest.approx(found["laws"][truth]["aicc"], rel=1e-4)
+    assert float(printed["weight"]) == pytest.approx(found["laws"][truth]["akaike_weight"], rel=1e-2)
+    assert printed["inside"] == "100% of 1" or printed["inside"] == "0% of 1"
 
 
 def test_every_law_of_two_variables_competes_by_default(cli: Cli, hoffmann_runs: Path) -> None:
@@ -129,3 +138,11 @@ def test_options_of_tests_are_checked(cli: Cli, hoffmann_runs: Path) -> None:
         code, _, err = cli("compare", hoffmann_runs, *options)
         assert code == 2
         assert message in err
+
+
+def test_laws_are_compared_on_the_same_rows_only(cli: Cli, hoffmann_runs: Path) -> None:
+    table = pq.read_table(hoffmann_runs)
+    pq.write_table(table.append_column("T", pa.array([None, *range(1, 36)])), hoffmann_runs)
+    code, _, err = cli("compare", hoffmann_runs, "--law", "kaplan", "--law", "position", "--drop-invalid", *FAST)
+    assert code == 2
+    assert "position and kaplan use different rows; a comparison needs the same ones" in err

@@ -110,6 +110,14 @@ def test_the_objective_is_the_sum() -> None:
     assert projection_check(result)["agrees"]
 
 
+def test_the_published_noisy_draw() -> None:
+    """papers.md F16: sigma .003, the second 120 draws of rng(0)."""
+    runs, law, rng = epoch_design(), LAWS["hoffmann"], np.random.default_rng(0)
+    noise = rng.standard_normal(240)[120:]
+    loss = law.predict(EPOCH, runs) * np.exp(0.003 * noise)
+    assert fit_law(law, runs, loss, starts=projected_starts(runs, loss)).derived["a"] == pytest.approx(0.5094, abs=5e-5)
+
+
 def test_variable_projection_finds_the_noise_free_law() -> None:
     runs, law = epoch_design(), LAWS["hoffmann"]
     loss = law.predict(EPOCH, runs)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from scaling_lab.science.backtest import backtest_isoflop
 from scaling_lab.science.bootstrap import BootstrapOptions
 from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop, fit_profile
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array, hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
+from scaling_lab.science.valley import grid_bias, recentred, with_akima
 
 PRINTED = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 EPOCH = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
@@ -146,3 +148,74 @@ def test_draws_repeat_and_report_failures() -> None:
     noisy = bootstrap_isoflop(fit, SIX_N, BootstrapOptions(100, seed=5, noise=0.5))
     assert noisy.count < 100
     assert noisy.failed["fewer_than_two_vertices"] == 100 - noisy.count
+
+
+@pytest.mark.parametrize(("law", "factor", "ratio"), [(PRINTED, 4, 1.01318), (EPOCH, 16, 0.98440)])
+def test_the_bias_of_a_grid_is_estimated_from_a_surface(law: dict[str, float], factor: float, ratio: float) -> None:
+    """papers.md F11 again, this time by the function that a user calls."""
+    bias = grid_bias(profiles(law, factor), law, SIX_N)
+    assert np.mean(bias.ratio) == pytest.approx(ratio, abs=2e-5)
+    assert bias.exponent_shift == pytest.approx(0, abs=1e-6)
+
+
+def test_the_bias_of_a_shared_grid_is_in_the_exponent() -> None:
+    sizes = np.geomspace(5e7, 5e9, 15)
+    fits = [fit_profile(c, sizes, hoffmann(sizes, c / (6 * sizes), **PRINTED), SIX_N) for c in BUDGETS]
+    bias = grid_bias(fits, PRINTED, SIX_N)
+    assert bias.exponent_found == pytest.approx(0.42593, abs=1e-5)
+    assert bias.exponent_shift == pytest.approx(0.42593 - 0.45161, abs=2e-4)
+    akima = grid_bias([with_akima(p, SIX_N) for p in fits], PRINTED, SIX_N)
+    assert abs(akima.exponent_shift) < 0.004
+
+
+def test_akima_and_a_recentred_parabola_are_less_biased() -> None:
+    truth = closed_form_optimum(PRINTED, BUDGETS).params
+    wide = profiles(PRINTED, 16)
+    by_akima = fit_isoflop([with_akima(p, SIX_N) for p in wide])
+    narrow = fit_isoflop([recentred(p, SIX_N, 4) for p in wide])
+    for fit, bound in ((by_akima, 0.01), (narrow, 0.02)):
+        found = np.array([p.vertex.params for p in fit.accepted if p.vertex])
+        assert abs(np.mean(found / truth) - 1) < bound
+        assert fit.a == pytest.approx(0.451613, abs=2e-3)
+    assert all(len(p.params) == 7 for p in narrow.profiles)
+    assert all(p.method == "akima" for p in by_akima.profiles)
+
+
+def test_akima_refuses_an_edge_and_few_sizes() -> None:
+    edge = with_akima(curve("edge"), SIX_N)
+    assert edge.refusal is not None
+    assert edge.refusal.code is RefusalCode.EDGE_OPTIMUM
+    sizes = np.array([1e5, 1e6, 1e7])
+    few = with_akima(fit_profile(1e15, sizes, np.array([3.2, 3.0, 3.3]), SIX_N), SIX_N)
+    assert few.refusal is not None
+    assert few.refusal.code is RefusalCode.TOO_FEW_POINTS
+    assert recentred(edge, SIX_N) is edge
+    assert recentred(curve("four"), SIX_N, 1.5).params.tolist() == curve("four").params.tolist()
+
+
+def test_akima_averages_seeds() -> None:
+    sizes = np.repeat(np.geomspace(1e5, 1e7, 7), 2)
+    loss = 3 + 0.05 * np.log(sizes / 8e5) ** 2 + np.tile([0.002, -0.002], 7)
+    profile = with_akima(fit_profile(1e15, sizes, loss, SIX_N), SIX_N)
+    assert profile.vertex is not None
+    assert profile.vertex.params == pytest.approx(8e5, rel=0.02)
+    fit = fit_isoflop([profile] * 3)
+    assert bootstrap_isoflop(fit, SIX_N, BootstrapOptions(50)).resamples == 50
+
+
+def test_a_flat_valley_is_refused() -> None:
+    sizes = np.geomspace(1e5, 1e7, 7)
+    loss = 3 + 1e-5 * np.log(sizes / 1e6) ** 2 + 0.01 * np.array([1, -1, 1, -1, 1, -1, 1])
+    flat = fit_profile(1e15, sizes, loss, SIX_N)
+    assert flat.refusal is not None
+    assert flat.refusal.code in {RefusalCode.NO_CURVATURE, RefusalCode.INVERTED_PARABOLA}
+
+
+def test_backtest_of_the_largest_budget() -> None:
+    fitted = small_study(np.random.default_rng(1), 0.001)
+    prediction = backtest_isoflop(fitted, SIX_N, BootstrapOptions(200))
+    assert prediction.held_out.tolist() == [3]
+    assert prediction.low[0] < prediction.predicted[0] < prediction.high[0]
+    assert prediction.predicted[0] == pytest.approx(prediction.measured[0], rel=0.2)
+    with pytest.raises(FitRefusedError):
+        backtest_isoflop(fitted[:3], SIX_N, BootstrapOptions(50))

@@ -38,10 +38,10 @@ AXES: dict[str, Array] = {
     "D": np.geomspace(1e8, 1e11, 7),
     "S": np.geomspace(3e3, 3e5, 7),
     "D_F": np.geomspace(1e5, 1e8, 7),
-    "U": np.geomspace(3e8, 1e10, 2),
+    "U": np.geomspace(3e7, 1e9, 2),
 }
 # An exponent moves what the others mean, so a law is drawn by the exponents and the size of its terms in the middle.
-EASY = sorted(set(PLANTED) - {"data_constrained", "bnsl", "kaplan_symmetric"})
+NOISE = {"bnsl": 1e-4, "kaplan_symmetric": 1e-4, "data_constrained": 1e-4}  # laws that 0.2 % would hide
 
 
 def runs_of(name: str) -> dict[str, Array]:
@@ -108,16 +108,18 @@ def test_projection_returns_the_truth(name: str) -> None:
     assert fit.share_at_best > 0.2
 
 
-@pytest.mark.parametrize("name", EASY)
+@pytest.mark.parametrize("name", sorted(PLANTED))
 @settings(max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate])
-@given(st.lists(st.floats(0.8, 1.3), min_size=5, max_size=5), st.integers(0, 10**6))
+@given(st.lists(st.floats(0.8, 1.3), min_size=7, max_size=7), st.integers(0, 10**6))
 def test_drawn_laws_lie_within_their_intervals(name: str, factors: list[float], seed: int) -> None:
     """The interval of 4.5 standard deviations of the draws: a 90 % one must miss one law in ten."""
     law, runs, planted = LAWS[name], runs_of(name), drawn_law(name, factors)
-    noise = 0.002 * np.random.default_rng(seed).standard_normal(len(next(iter(runs.values()))))
+    noise = NOISE.get(name, 2e-3) * np.random.default_rng(seed).standard_normal(len(next(iter(runs.values()))))
     loss = law.predict(planted, runs) * np.exp(noise)
     objective = Objective("squares")
-    fit = fit_projected(law, runs, loss, objective) if name in SEPARABLE else fit_law(law, runs, loss, objective)
+    around = np.random.default_rng(seed + 1).standard_normal((12, len(law.parameters)))
+    grid = law.theta(planted) + 0.1 * around  # laws without a projection: starts around the truth, for speed
+    fit = fit_projected(law, runs, loss, objective) if name in SEPARABLE else fit_law(law, runs, loss, objective, grid)
     draws = bootstrap_law(fit, BootstrapOptions(400, seed=seed, method="residuals", starts=1))
     for p in law.parameters:
         width = np.std(np.log(draws.values[p.name]) if p.log else draws.values[p.name])

@@ -32,7 +32,9 @@ wildcard_constraints:
 def code(*patterns):
     """Package files whose change reruns a cheap job. Training names none, so that only its spec and tokens count."""
     found = (path for pattern in patterns for path in PACKAGE.glob(pattern))
-    return sorted(os.path.relpath(path) for path in found)  # relative: a clone that moves keeps its results
+    return sorted(
+        os.path.relpath(path) for path in found
+    )  # relative: a clone that moves keeps its results
 
 
 def study_of(wildcards):

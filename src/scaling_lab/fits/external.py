@@ -48,8 +48,9 @@ class RowRules:
 
 @dataclass(frozen=True)
 class External:
-    """A law's variables [n] each, loss [n], cost in FLOPs [n] (None if N and D are not both known) and clusters."""
+    """A law, its variables [n] each, loss [n], cost in FLOPs [n] (None if N and D are not both known) and clusters."""
 
+    law: Law
     selection: Selection
     variables: dict[str, Array]
     described: dict[str, dict[str, str]]
@@ -149,7 +150,7 @@ def _external(selection: Selection, law: Law, columns: Columns, sources: Mapping
         flops = FLOPS_PER_PARAM * variables["N"] * variables["D"]
     ordered = {name: variables[name] for name in law.variables}
     return External(
-        selection, ordered, described, table.numbers(columns.loss), flops, _clusters(table, columns.cluster)
+        law, selection, ordered, described, table.numbers(columns.loss), flops, _clusters(table, columns.cluster)
     )
 
 

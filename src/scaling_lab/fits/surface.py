@@ -28,7 +28,7 @@ def fit_kaplan(table: RunTable, options: FitOptions) -> FitRecord:
 
 def fit_hoffmann(table: RunTable, options: FitOptions) -> FitRecord:
     """L(N, D) = E + A / N^alpha + B / D^beta, by two counts of N and several objectives (Hoffmann et al. 2022)."""
-    record, result, draws = _fit("hoffmann", table, options.params_convention, options)
+    record, result, _ = _fit("hoffmann", table, options.params_convention, options)
     used = record.selection.table
     headline = {"status": "ok", "reason": None, "parameters": record.parameters, "derived": record.derived}
     if record.refusal is not None:
@@ -38,10 +38,15 @@ def fit_hoffmann(table: RunTable, options: FitOptions) -> FitRecord:
         if convention not in conventions:
             conventions[convention] = _compare(used, convention, options)
     record.blocks["conventions"] = conventions
-    if result is not None and draws is not None:
-        record.diagnostics["variable_projection"] = projection_check(result)
-        record.blocks["sensitivity"] = objective_sensitivity(result.variables, result.loss)
+    if result is not None:
+        add_hoffmann_checks(record, result)
     return record
+
+
+def add_hoffmann_checks(record: FitRecord, result: FitResult) -> None:
+    """Put the independent optimum of variable projection, and the law by other objectives, into the record."""
+    record.diagnostics["variable_projection"] = projection_check(result)
+    record.blocks["sensitivity"] = objective_sensitivity(result.variables, result.loss)
 
 
 def objective_sensitivity(variables: dict[str, Array], loss: Array) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ def print_fit(document: Mapping[str, Any], output: Path | None) -> None:
             table.add_row(name, number(entry["value"], 6), number(entry["se"], 3), interval(entry["interval"]))
         table.add_section()
     console.print(table)
-    lines(console, _evidence(document["diagnostics"]))
+    lines(console, [*_evidence(document["diagnostics"]), *_sensitivity(document)])
     lines(console, document["diagnostics"]["warnings"], "warning: ")
     if output is not None:
         beside = f"{output.stem}.draws.parquet and {output.stem}.points.parquet beside it"
@@ -74,6 +74,19 @@ def _evidence(diagnostics: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _sensitivity(document: Mapping[str, Any]) -> list[str]:
+    """The exponent a by other objectives, and whether variable projection finds the same optimum."""
+    if "sensitivity" not in document:
+        return []
+    found = [
+        f"{row['objective']}{'' if row['delta'] is None else format(row['delta'], ' g')} "
+        + (number(row["derived"]["a"]) if row["status"] == "ok" else "refused")
+        for row in document["sensitivity"]
+    ]
+    agrees = "finds the same optimum" if document["diagnostics"]["variable_projection"]["agrees"] else "DISAGREES"
+    return [f"a by objective: {', '.join(found)}; variable projection {agrees}"]
+
+
 def print_backtest(document: Mapping[str, Any]) -> None:
     """What each law predicted for the runs held out, and what was measured."""
     console = Console(width=WIDTH)
@@ -100,24 +113,21 @@ def print_comparison(document: Mapping[str, Any]) -> None:
     held = len(document["held_out"])
     lines(console, [f"held out, {held} of {document['provenance']['rows']['used']}: {document['rule']}"])
     table = Table()
-    for name in (
-        "law",
-        "parameters",
-        "objective",
-        "AIC",
-        "AICc",
-        "AICc above best",
-        "hold-out error",
-        "largest",
-        "inside",
-    ):
-        table.add_column(name, no_wrap=name == "law")
+    for heading in ("law", "parameters", "objective", "AICc", "above best", "weight", "hold-out", "inside", "windows"):
+        table.add_column(heading, no_wrap=heading == "law")
     for name, entry in document["laws"].items():
-        criteria = (number(entry["aic"], 6), number(entry["aicc"], 6), number(entry["aicc_difference"], 4))
-        cells = (str(entry["parameters_fitted"]), number(entry["objective"], 6), *criteria)
-        table.add_row(name, *cells, *_hold_out(entry["hold_out"]))
+        criteria = (number(entry["aicc"], 6), number(entry["aicc_difference"], 4), number(entry["akaike_weight"], 3))
+        error, _, inside = _hold_out(entry["hold_out"])
+        windows = entry["windows"]
+        ahead = f"{100 * windows['mean_absolute_log_error']:.2f} %" if windows["n"] else "-"
+        table.add_row(
+            name, str(entry["parameters_fitted"]), number(entry["objective"]), *criteria, error, inside, ahead
+        )
     console.print(table)
-    lines(console, ["AIC and AICc are those of least squares on log residuals; a lower one is better"])
+    lines(
+        console,
+        ["AICc of least squares on log residuals, lower is better; hold-out and windows: mean error of predictions"],
+    )
     lines(console, _refusals(document["laws"]))
     lines(console, _refusals({name: entry["hold_out"] for name, entry in document["laws"].items()}, "hold-out of "))
 

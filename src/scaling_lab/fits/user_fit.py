@@ -14,6 +14,7 @@ from scaling_lab.fits.external import Columns, External, RowRules, read_external
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, write_json, write_parquet
 from scaling_lab.fits.single import fit_into, new_record
+from scaling_lab.fits.surface import add_hoffmann_checks
 from scaling_lab.fits.terminal import print_fit
 from scaling_lab.science.fixing import fix_parameters
 from scaling_lab.science.laws import LAWS, Law
@@ -77,6 +78,8 @@ def fit_external(law: Law, data: External, request: UserFit) -> FitRecord:
         record.diagnostics["clusters"] = count
         if count < ROWS_PER_CLUSTER:
             record.diagnostics["warnings"].append(f"{count} cluster(s): too few for an interval over runs")
+    if fitted is not None and law is LAWS["hoffmann"]:
+        add_hoffmann_checks(record, fitted[0])
     if request.fixed:
         record.blocks["fixed"] = dict(request.fixed)
     record.blocks["ranges"] = {

@@ -17,7 +17,7 @@ from scaling_lab.fits.single import quick_starts
 from scaling_lab.fits.terminal import print_backtest, print_comparison
 from scaling_lab.fits.user_fit import UserFit, chosen_law
 from scaling_lab.science.backtest import Mask, Prediction, backtest_law, most_expensive
-from scaling_lab.science.fitting import Objective, fit_law, gaussian_criteria
+from scaling_lab.science.comparison import Form, FormScore, compare_forms
 from scaling_lab.science.laws import LAWS, Array, Law
 from scaling_lab.science.refusal import FitRefusedError
 
@@ -37,10 +37,11 @@ def run_user_backtest(runs: Path, request: UserFit, laws: Sequence[str], factor:
         ConfigError: no such law, or a factor that holds nothing back.
         TableError: the table cannot be used, or every law is refused.
     """
-    tested = _tested(runs, request, laws, factor)
-    document = _document(tested, request, factor)
-    document["rows"] = [row for test in tested.values() for row in test["rows"]]
-    document["laws"] = {name: test["hold_out"] for name, test in tested.items()}
+    read = _read(runs, request, laws, factor)
+    tested = {name: _test(data, request, factor) for name, data in read.items()}
+    document = _document(read, request, factor)
+    document["rows"] = [row for _, rows in tested.values() for row in rows]
+    document["laws"] = {name: summary for name, (summary, _) in tested.items()}
     if output is not None:
         write_json(output, document)
     _require_one(runs, document["laws"])
@@ -54,9 +55,17 @@ def run_user_comparison(runs: Path, request: UserFit, laws: Sequence[str], facto
         ConfigError: no such law, or a factor that holds nothing back.
         TableError: the table cannot be used, or every law is refused.
     """
-    tested = _tested(runs, request, laws, factor)
-    document = _document(tested, request, factor)
-    document["laws"] = {name: _fit_all(test, request) | {"hold_out": test["hold_out"]} for name, test in tested.items()}
+    read = _read(runs, request, laws, factor)
+    first = next(iter(read.values()))
+    forms = {name: Form(data.law, data.variables) for name, data in read.items()}
+    for name, data in read.items():
+        if not np.array_equal(data.selection.table.rows, first.selection.table.rows):
+            raise ConfigError(f"{name} and {next(iter(read))} use different rows; a comparison needs the same ones")
+    options = request.options
+    scores = compare_forms(forms, first.loss, cost_of(first)[0], options.fitting_objective, options.resampling, factor)
+    document = _document(read, request, factor)
+    found = {score.name: _score_json(score, forms[score.name].law) for score in scores}
+    document["laws"] = {name: found[name] for name in read}
     _add_differences(document["laws"])
     if output is not None:
         write_json(output, document)
@@ -71,49 +80,49 @@ def cost_of(data: External) -> tuple[Array, str]:
     return np.asarray(np.prod(list(data.variables.values()), axis=0)), " x ".join(data.variables)
 
 
-def _tested(runs: Path, request: UserFit, laws: Sequence[str], factor: float) -> dict[str, dict[str, Any]]:
-    """Per law: its data, the held-out runs and their prediction."""
+def _read(runs: Path, request: UserFit, laws: Sequence[str], factor: float) -> dict[str, External]:
+    """The rows and variables of each law."""
     if not factor > 1:
         raise ConfigError(f"--factor {factor:g}; allowed: above 1 (2 holds out runs above half the largest cost)")
-    tested = {}
-    for name in laws:
-        law = chosen_law(name, request.fixed)
-        data = read_external(runs, law, request.columns, request.rules)
-        cost, unit = cost_of(data)
-        held_out = most_expensive(cost, factor)
-        test: dict[str, Any] = {"law": law, "data": data, "held_out": held_out, "unit": unit, "rows": []}
-        try:
-            prediction = _predict(law, data, held_out, request)
-        except FitRefusedError as refusal:
-            test["hold_out"] = {"status": "refused", "reason": reason_of(refusal)}
-        else:
-            test["hold_out"] = {"status": "ok", "reason": None, **prediction_summary(prediction)}
-            columns = {"cost": cost, **data.variables}
-            test["rows"] = prediction_rows(name, data.selection.table.runs, columns, prediction, prediction.held_out)
-        tested[name] = test
-    return tested
+    return {name: read_external(runs, chosen_law(name, request.fixed), request.columns, request.rules) for name in laws}
 
 
-def _predict(law: Law, data: External, held_out: Mask, request: UserFit) -> Prediction:
-    kept = {name: values[~held_out] for name, values in data.variables.items()}
-    starts = quick_starts(law, kept, data.loss[~held_out])
-    options = request.options
-    return backtest_law(law, data.variables, data.loss, held_out, options.fitting_objective, options.resampling, starts)
-
-
-def _fit_all(test: Mapping[str, Any], request: UserFit) -> dict[str, Any]:
-    """The law on all runs: its objective, and information criteria of least squares on log residuals."""
-    law, data = test["law"], test["data"]
-    entry: dict[str, Any] = {"equation": law.equation, "parameters_fitted": len(law.parameters)}
-    entry |= {"status": "ok", "reason": None, "objective": None, "aic": None, "aicc": None, "parameters": {}}
+def _test(data: External, request: UserFit, factor: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """How the law predicted the held-out runs: in short, and run by run."""
+    cost, _ = cost_of(data)
     try:
-        starts = quick_starts(law, data.variables, data.loss)
-        squares = fit_law(law, data.variables, data.loss, Objective("squares"), starts)
-        entry |= gaussian_criteria(squares.residuals, len(law.parameters))
-        chosen = fit_law(law, data.variables, data.loss, request.options.fitting_objective, starts)
-        entry |= {"objective": chosen.objective_value, "parameters": chosen.parameters}
+        prediction = _predict(data, most_expensive(cost, factor), request)
     except FitRefusedError as refusal:
-        entry |= {"status": "refused", "reason": reason_of(refusal)}
+        return {"status": "refused", "reason": reason_of(refusal)}, []
+    columns = {"cost": cost, **data.variables}
+    rows = prediction_rows(data.law.name, data.selection.table.runs, columns, prediction, prediction.held_out)
+    return {"status": "ok", "reason": None, **prediction_summary(prediction)}, rows
+
+
+def _predict(data: External, held_out: Mask, request: UserFit) -> Prediction:
+    kept = {name: values[~held_out] for name, values in data.variables.items()}
+    starts = quick_starts(data.law, kept, data.loss[~held_out])
+    options = request.options
+    return backtest_law(
+        data.law, data.variables, data.loss, held_out, options.fitting_objective, options.resampling, starts
+    )
+
+
+def _score_json(score: FormScore, law: Law) -> dict[str, Any]:
+    """One law of a comparison; numbers that a refused law lacks are null."""
+    entry: dict[str, Any] = {"equation": law.equation, "parameters_fitted": score.parameters}
+    entry |= {"status": "ok" if score.fit else "refused", "reason": reason_of(score.refusal)}
+    entry |= {"objective": score.fit.objective_value if score.fit else None}
+    entry |= {"parameters": score.fit.parameters if score.fit else {}}
+    for name in ("aic", "aicc"):
+        value = float(getattr(score, name))
+        entry[name] = value if np.isfinite(value) else None
+    entry["akaike_weight"] = score.akaike_weight
+    refusal = score.hold_out_refusal or score.refusal
+    entry["hold_out"] = {"status": "refused", "reason": reason_of(refusal)}
+    if score.hold_out is not None:
+        entry["hold_out"] = {"status": "ok", "reason": None, **prediction_summary(score.hold_out)}
+    entry["windows"] = {"n": len(score.windows), "mean_absolute_log_error": score.window_error}
     return entry
 
 
@@ -133,21 +142,21 @@ def _require_one(runs: Path, laws: Mapping[str, Mapping[str, Any]]) -> None:
         raise TableError(f"{runs}: {reasons}")
 
 
-def _document(tested: Mapping[str, Mapping[str, Any]], request: UserFit, factor: float) -> dict[str, Any]:
-    first = next(iter(tested.values()))
-    selection = first["data"].selection
-    table = selection.table
-    held = [run for run, out in zip(table.runs, first["held_out"], strict=True) if out]
+def _document(read: Mapping[str, External], request: UserFit, factor: float) -> dict[str, Any]:
+    first = next(iter(read.values()))
+    selection = first.selection
+    table, (cost, unit) = selection.table, cost_of(first)
+    held = [run for run, out in zip(table.runs, most_expensive(cost, factor), strict=True) if out]
     options = request.as_json()
     del options["law"]
     return {
-        "rule": f"runs that cost more than the most expensive one divided by {factor:g}, by {first['unit']}",
+        "rule": f"runs that cost more than the most expensive one divided by {factor:g}, by {unit}",
         "held_out": held,
         "level": request.options.level,
         "provenance": {
             "input": {"file": table.path.name, "sha256": table.sha256},
             "rows": {"used": len(table), "dropped": selection.dropped_rows()},
-            "options": {**options, "laws": list(tested), "factor": factor},
+            "options": {**options, "laws": list(read), "factor": factor},
             "version": version("scaling-lab"),
         },
     }

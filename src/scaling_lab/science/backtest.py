@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scaling_lab.science.bootstrap import BootstrapOptions, bootstrap_law, predictive_draws
 from scaling_lab.science.envelope import bootstrap_envelope, fit_envelope, lower_envelope
 from scaling_lab.science.fitting import Objective, fit_law
+from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop
+from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array, Law
 
 Mask = NDArray[np.bool_]
@@ -18,9 +20,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Prediction:
-    """A law's prediction of held-out runs [n], in nats, with the interval of a new run at `level`."""
+    """A prediction of what was held out [n], loss in nats or N*, with the interval of a new measurement at `level`."""
 
-    held_out: NDArray[np.intp]  # indices into the runs
+    held_out: NDArray[np.intp]  # indices into the runs, or the profiles
     measured: Array
     predicted: Array
     low: Array
@@ -77,7 +79,27 @@ def backtest_envelope(
     return _prediction(members, loss, envelope.law.predict(new), losses, options.level)
 
 
-def _prediction(indices: NDArray[np.intp], loss: Array, predicted: Array, draws: Array, level: float) -> Prediction:
+def backtest_isoflop(profiles: Sequence[Profile], cost: TokenCost, options: BootstrapOptions) -> Prediction:
+    """Fit N_opt(C) to all budgets but the largest with a usable vertex, and predict that vertex.
+
+    The interval holds the error of the measured vertex too. Raises FitRefusedError below three budgets that are left.
+    """
+    accepted = [i for i, profile in enumerate(profiles) if profile.vertex is not None]
+    last = max(accepted, key=lambda i: profiles[i].flops, default=-1)
+    kept = [profile for i, profile in enumerate(profiles) if i != last]
+    fit = fit_isoflop(kept)
+    draws = bootstrap_isoflop(fit, cost, options).values
+    flops, vertex = profiles[last].flops, profiles[last].vertex
+    assert vertex is not None  # fit_isoflop refused otherwise
+    errors = np.random.default_rng(options.seed).standard_normal(len(draws["a"])) * vertex.log_params_error
+    params = draws["params_coefficient"] * flops ** draws["a"] * np.exp(errors)
+    predicted = np.array([fit.params_coefficient * flops**fit.a])
+    indices = np.array([last], dtype=np.intp)
+    measured = np.array([p.vertex.params if p.vertex else np.nan for p in profiles])
+    return _prediction(indices, measured, predicted, params[:, None], options.level)
+
+
+def _prediction(indices: NDArray[np.intp], measured: Array, predicted: Array, draws: Array, level: float) -> Prediction:
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
-    return Prediction(indices, loss[indices], predicted, low, high, level)
+    return Prediction(indices, measured[indices], predicted, low, high, level)

@@ -1,8 +1,8 @@
 """Damped reweighted Gauss-Newton on the sum of Huber terms, for many starts and many resamples at once.
 
-Every row of theta is a problem of its own: its own start, weights and targets. Two steps are tried per iteration: the
+Every row of theta is a problem of its own: its own start, weights and targets. There are two kinds of step: the
 reweighted one (safe far from the optimum) and the one that counts only the points inside delta as curved (fast near
-it, where Huber with a small delta is almost least absolute deviations). The better one is kept, if it is better.
+it, where Huber with a small delta is almost least absolute deviations). A step is kept if the objective falls.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from scaling_lab.science.laws import Array, Law
 
 Mask = NDArray[np.bool_]
 
-_BLOCK = 512  # rows advanced together: small enough that a block's Jacobian stays in cache
+_BLOCK = 128  # rows advanced together: small enough that a block's Jacobian stays in cache
 _STATIONARY = 1e-10
+_EXPLORE = 3  # iterations between two trials of both kinds of step
 _STUCK = 1e10  # damping at which no step is left to try
 
 
@@ -92,28 +93,29 @@ class _State:
     """The rows still moving, and what an iteration needs of each."""
 
     def __init__(self, problem: Problem, theta: Array, target: Array, weights: Array) -> None:
-        self.problem, self.theta, self.target, self.weights = problem, theta, target, weights
-        self.damping = np.full(len(theta), 1e-2)
-        self.residual, self.jacobian, self.objective = self._evaluate(theta)
+        self.problem, self.theta, self.target, self.weights = problem, theta.copy(), target, weights
+        self.damping, self.turn = np.full(len(theta), 1e-2), 0
+        self.prefers_inner = np.zeros(len(theta), dtype=bool)
+        self.residual, self.jacobian, self.objective = self._evaluate(theta, target, weights)
         self.stationarity = np.full(len(theta), np.inf)
         self._linearise()
 
-    def _evaluate(self, theta: Array) -> tuple[Array, Array, Array]:
+    def _evaluate(self, theta: Array, target: Array, weights: Array) -> tuple[Array, Array, Array]:
         prediction, jacobian = self.problem.law.log_prediction(theta, self.problem.logs)
-        residual = prediction - self.target
-        objective = huber_sum(residual, self.weights, self.problem.delta)
+        residual = prediction - target
+        objective = huber_sum(residual, weights, self.problem.delta)
         return residual, jacobian, np.where(np.isfinite(objective), objective, np.inf)
 
     def _linearise(self) -> None:
         """Gradient, curvature, free parameters and stationarity at theta."""
         delta, size = self.problem.delta, np.abs(self.residual)
         pull = np.minimum(1.0, delta / np.maximum(size, 1e-300)) * self.weights
-        terms = (pull * self.residual)[..., None] * self.jacobian
-        self.gradient = terms.sum(axis=1)
+        psi = (pull * self.residual)[:, None, :]
+        self.gradient = (psi @ self.jacobian)[:, 0]
         at_lower = (self.theta <= self.problem.law.lower) & (self.gradient > 0)
         at_upper = (self.theta >= self.problem.law.upper) & (self.gradient < 0)
         self.free = ~(at_lower | at_upper)
-        total = np.maximum(np.abs(terms).sum(axis=1), 1e-300)
+        total = np.maximum((np.abs(psi) @ np.abs(self.jacobian))[:, 0], 1e-300)
         self.stationarity = np.max(np.where(self.free, np.abs(self.gradient) / total, 0.0), axis=1)
         self.curvature = self._normal_matrix(pull)
         self.inner = self._normal_matrix(self.weights * (size <= delta)) if np.isfinite(delta) else None
@@ -134,23 +136,36 @@ class _State:
         return np.asarray(np.clip(self.theta - step, self.problem.law.lower, self.problem.law.upper))
 
     def step(self) -> None:
-        """Try both steps in every row; take the better where it lowers the objective, else damp more."""
-        proposals = [self.curvature] if self.inner is None else [self.curvature, self.inner]
-        self.gain = np.zeros(len(self.theta))
-        before = self.objective
-        theta, residual, jacobian, objective = self.theta, self.residual, self.jacobian, self.objective
-        for curvature in proposals:
-            trial = self._proposal(curvature)
-            new_residual, new_jacobian, new_objective = self._evaluate(trial)
-            better = new_objective < objective
-            theta = np.where(better[:, None], trial, theta)
-            residual = np.where(better[:, None], new_residual, residual)
-            jacobian = np.where(better[:, None, None], new_jacobian, jacobian)
-            objective = np.where(better, new_objective, objective)
-        moved = objective < before
-        self.theta, self.residual, self.jacobian, self.objective = theta, residual, jacobian, objective
+        """Move every row by the kind of step that served it last, or by the other; where neither helps, damp more.
+
+        Every third time both are tried, so that a row finds the step that has become the better one.
+        """
+        before = self.objective.copy()
+        if self.inner is None:
+            self._accept(np.arange(len(before)), self._proposal(self.curvature))
+        else:
+            inner = self.prefers_inner[:, None, None]
+            usual = self._proposal(np.where(inner, self.inner, self.curvature))
+            other = self._proposal(np.where(inner, self.curvature, self.inner))
+            self._accept(np.arange(len(before)), usual)
+            rows = np.flatnonzero((self.objective >= before) | (self.turn % _EXPLORE == 0))
+            better = self._accept(rows, other[rows])
+            self.prefers_inner[better] = ~self.prefers_inner[better]
+        self.turn += 1
+        moved = self.objective < before
         self.damping = np.where(moved, np.maximum(self.damping / 5, 1e-15), self.damping * 4)
         self._linearise()
+
+    def _accept(self, rows: NDArray[np.intp], trial: Array) -> NDArray[np.intp]:
+        """Evaluate `trial` [k, P] for `rows` [k], keep it where the objective falls, and say where."""
+        if not len(rows):
+            return rows
+        residual, jacobian, objective = self._evaluate(trial, self.target[rows], self.weights[rows])
+        better = objective < self.objective[rows]
+        into = rows[better]
+        self.theta[into], self.objective[into] = trial[better], objective[better]
+        self.residual[into], self.jacobian[into] = residual[better], jacobian[better]
+        return into
 
     def finished(self) -> Mask:
         """Rows that are stationary or have no step left."""
@@ -161,7 +176,7 @@ class _State:
         """Drop the rows that are done."""
         for name in (
             "theta", "target", "weights", "damping", "residual", "jacobian", "objective", "stationarity", "gradient",
-            "free", "curvature",
+            "free", "curvature", "prefers_inner",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[rows])
         if self.inner is not None:
