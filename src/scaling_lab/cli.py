@@ -116,7 +116,9 @@ def train(
     *,
     dataset: Annotated[Path, typer.Option(help="manifest.json of the token store")],
     threads: Annotated[int, typer.Option()] = 1,
-    checkpoint_seconds: Annotated[float, typer.Option(help="wall time between checkpoints")] = 30,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
+    ] = 30,
 ) -> None:
     """Train the run of a spec.json, in its folder; goes on from its checkpoint."""
     from scaling_lab.spec import RunSpec

@@ -18,8 +18,12 @@ except ConfigError as error:
 CONFIG = EXPERIMENT.config
 PACKAGE = Path(workflow.basedir) / "src" / "scaling_lab"
 
-# Jobs find the command line of the environment that runs Snakemake, activated or not.
-shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+# Jobs find the command line of the environment that runs Snakemake, activated or not. How often training saves is told
+# here and not by a parameter, because a change of it must not train anything again.
+shell.prefix(
+    f"export PATH={Path(sys.executable).parent}:$PATH"
+    f" SCALING_LAB_CHECKPOINT_SECONDS={CONFIG.checkpoint_seconds}; "
+)
 
 
 wildcard_constraints:

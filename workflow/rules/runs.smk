@@ -37,5 +37,4 @@ rule train:
         mem_mb=lambda wildcards, attempt: memory_mb(spec_of(wildcards), attempt),
         runtime=lambda wildcards, attempt: runtime_minutes(spec_of(wildcards), attempt),
     shell:
-        "scaling-lab train {input.spec} --dataset {input.tokens} --threads {threads}"
-        " --checkpoint-seconds {CONFIG.checkpoint_seconds} > {log} 2>&1"
+        "scaling-lab train {input.spec} --dataset {input.tokens} --threads {threads} > {log} 2>&1"

@@ -58,7 +58,8 @@ rule tokenize:
 rule subset:
     """Name the first D tokens of the shuffled train stream: nothing but a manifest, so that subsets are nested.
 
-    Its priority puts it before any training: a text too short for some run stops the study while that is cheap.
+    Its priority puts it before any training: that a text is too short for some run is said at once, while the runs
+    that it is long enough for go on.
     """
     input:
         manifest=rules.tokenize.output.manifest,
