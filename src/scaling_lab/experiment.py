@@ -52,7 +52,8 @@ class Experiment:
 
     def own_files(self, source: str) -> list[str]:
         """The user's files behind a folder of results/sources: none for a built-in source."""
-        return [] if source in self.config.corpus.sources + self.config.transfer else list(self.texts)
+        own = set(self.sources) - set(self.config.corpus.sources)
+        return list(self.texts) if source in own else []
 
     @property
     def sources(self) -> tuple[str, ...]:
