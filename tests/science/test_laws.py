@@ -351,3 +351,15 @@ def test_docstring_is_the_equation(name: str) -> None:
     grid = law.start_grid()
     assert len(grid) <= 4500
     assert ((grid >= law.lower) & (grid <= law.upper)).all()
+
+
+@pytest.mark.parametrize("half_life", [1e3, 1e9, 1e17])
+def test_data_that_hardly_fades_is_worth_what_was_read(half_life: float) -> None:
+    """R_D to infinity is D' = D. A difference of exponentials would lose all digits there and make a false optimum."""
+    assert effective_tokens(4e9, 1e9, half_life) == pytest.approx(4e9, rel=3 / half_life + 1e-12)
+    law = LAWS["data_constrained"]
+    theta = law.theta({"E": 1.7, "A": 400, "B": 1400, "alpha": 0.35, "beta": 0.35, "R_N": 5.0, "R_D": half_life})
+    logs = {name: np.log([value]) for name, value in {"N": 1e7, "D": 4e9, "U": 1e9}.items()}
+    found, _ = law.log_prediction(theta[None, :], logs)
+    expected = law.predict(law.natural(theta), {name: np.exp(value) for name, value in logs.items()})
+    assert found[0] == pytest.approx(np.log(expected), rel=1e-9)

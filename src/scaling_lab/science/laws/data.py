@@ -26,7 +26,7 @@ def effective_tokens(D: Any, U: Any, R_D: Any) -> Any:
     after which a further one is worth 1/e. At most U (1 + R_D).
     """
     unique = _smaller(U, D)
-    return unique * (1 + R_D * (1 - np.exp(-(D / unique - 1) / R_D)))
+    return unique * (1 - R_D * np.expm1(-(D / unique - 1) / R_D))  # expm1: exact when R_D is large
 
 
 def effective_params(N: Any, useful: Any, R_N: Any) -> Any:
@@ -88,11 +88,11 @@ def _optimal_params_log(
 
 def _worth_log(used: Array, unique: Array, log_r: Array) -> tuple[Array, Array, Array]:
     """log of the effective number, and its derivatives by log unique and by log R; all inputs are logarithms."""
-    repeats, r = np.exp(used - unique) - 1, np.exp(log_r)
-    decay = np.exp(-repeats / r)
-    worth = 1 + r * (1 - decay)
+    repeats, r = np.expm1(used - unique), np.exp(log_r)
+    decay, faded = np.exp(-repeats / r), -np.expm1(-repeats / r)
+    worth = 1 + r * faded
     by_unique = 1 - decay * (1 + repeats) / worth
-    return unique + np.log(worth), by_unique, (r * (1 - decay) - repeats * decay) / worth
+    return unique + np.log(worth), by_unique, (r * faded - repeats * decay) / worth
 
 
 DATA_CONSTRAINED = Law(
