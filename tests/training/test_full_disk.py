@@ -20,6 +20,10 @@ def mount(path: Path, options: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], check=True)
 
 
+def remount(path: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(path)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that a test can fill, and make larger."""
@@ -28,7 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "disk"
     path.mkdir()
     try:
-        mount(path, "size=400k")
+        mount(path, "size=20m")
     except subprocess.CalledProcessError:
         pytest.skip("this machine does not let root mount a tmpfs")
     yield path
@@ -47,6 +51,9 @@ def test_a_full_disk_is_one_message_and_keeps_the_last_checkpoint(
     dataset: Path, tmp_path: Path, small_disk: Path
 ) -> None:
     spec = run_spec()
+    train(spec, dataset, tmp_path / "whole", threads=1)
+    one = (tmp_path / "whole" / "checkpoints" / "last.ckpt").stat().st_size
+    remount(small_disk, f"{1.5 * one / 1024:.0f}k")  # one checkpoint fits, a second beside it does not
     result = command_line(spec, small_disk / "run", dataset)
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1].startswith("scaling-lab: the disk is full; free some space")
@@ -54,9 +61,8 @@ def test_a_full_disk_is_one_message_and_keeps_the_last_checkpoint(
     checkpoint = small_disk / "run" / "checkpoints" / "last.ckpt"
     assert 0 < torch.load(checkpoint, weights_only=False)["global_step"] < spec.steps
 
-    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    remount(small_disk, "20m")
     assert command_line(spec, small_disk / "run", dataset).returncode == 0
-    train(spec, dataset, tmp_path / "whole", threads=1)
     found, expected = (
         json.loads((folder / "summary.json").read_text())["evaluations"]
         for folder in (small_disk / "run", tmp_path / "whole")
