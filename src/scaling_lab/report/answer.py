@@ -91,7 +91,12 @@ def _trust(data: StudyData) -> str:
     others = [
         f"{LAW_NAMES[name]} {percent(error)}" for name, error in data.plan["backtest_errors"].items() if name != basis
     ]
-    chosen = f" The plan rests on the law of L(N, D) that predicted best ({', '.join(others)})." if others else ""
+    chosen = (
+        f" The plan rests on the law of L(N, D) that predicted best ({', '.join(others)}); chosen by these same runs, its "
+        "error is flattered by the choice."
+        if others
+        else ""
+    )
     return (
         f"How far to trust it: fitted without the {outcome['n']} most expensive runs, {LAW_NAMES[basis]} predicted "
         f"them with a mean error of {percent(error)} (largest "
