@@ -92,8 +92,8 @@ def _trust(data: StudyData) -> str:
         f"{LAW_NAMES[name]} {percent(error)}" for name, error in data.plan["backtest_errors"].items() if name != basis
     ]
     chosen = (
-        f" The plan rests on the law of L(N, D) that predicted best ({', '.join(others)}); chosen by these same runs, its "
-        "error is flattered by the choice."
+        f" The plan rests on the law of L(N, D) that predicted best ({', '.join(others)}); chosen by these same "
+        "runs, its error is flattered by the choice."
         if others
         else ""
     )
