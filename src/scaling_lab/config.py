@@ -204,7 +204,7 @@ class FitConfig(Frozen):
     flops_convention: FlopsConvention = Field(default="matmul", description="what C counts")
     objective: Literal["huber", "squares", "lad"] = Field(default="huber", description="of the log residuals, summed")
     delta: float = Field(default=1e-3, gt=0, description="Huber threshold in log units")
-    bootstrap: int = Field(default=500, ge=20, description="resamples of runs")
+    bootstrap: int = Field(default=500, ge=20, description="bootstrap refits")
     level: float = Field(default=0.9, gt=0, lt=1, description="of the intervals")
     seed: int = Field(default=0, description="of the resampling")
 
