@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from scaling_lab.science.accounting import Positions
 from scaling_lab.spec import ArchitectureSpec, RunSpec
 from scaling_lab.training.evaluation import loss_by_position
-from scaling_lab.training.model import Head, Transformer, rotate, rotations, token_losses
+from scaling_lab.training.models.transformer import Head, Transformer, rotate, rotations, token_losses
 
 SHAPES = [(0, 8, 1), (1, 8, 1), (2, 24, 3), (3, 32, 2)]
 
