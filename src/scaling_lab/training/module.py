@@ -8,7 +8,8 @@ from torch import Tensor
 
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
-from scaling_lab.training.models.transformer import Transformer, token_losses
+from scaling_lab.training.models import build_model
+from scaling_lab.training.models.head import token_losses
 from scaling_lab.training.schedule import learning_rate
 
 
@@ -24,7 +25,7 @@ class LanguageModel(pl.LightningModule):
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.model = Transformer(spec.architecture)
+        self.model = build_model(spec.architecture)
         self.automatic_optimization = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

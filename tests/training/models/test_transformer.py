@@ -7,7 +7,9 @@ from scaling_lab.architectures import TransformerSpec
 from scaling_lab.science.accounting import Positions
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.evaluation import loss_by_position
-from scaling_lab.training.models.transformer import Head, Transformer, rotate, rotations, token_losses
+from scaling_lab.training.models.attention import rotate, rotations
+from scaling_lab.training.models.head import Head, token_losses
+from scaling_lab.training.models.transformer import Transformer
 
 SHAPES = [(0, 8, 1), (1, 8, 1), (2, 24, 3), (3, 32, 2)]
 
