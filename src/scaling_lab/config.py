@@ -4,8 +4,10 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from scaling_lab.architectures import Kind, Parametrization
 from scaling_lab.errors import ConfigError
 from scaling_lab.frozen import Frozen
+from scaling_lab.grid_shapes import ShapeEntry
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Positions
 
 Model = TypeVar("Model", bound=Frozen)
@@ -117,7 +119,18 @@ class EvaluationConfig(Frozen):
 class TrainingConfig(Frozen):
     """The recipe: everything of a run but its size and its tokens."""
 
+    architecture: Kind = Field(default="transformer", description="universal: blocks that are passed `reuse` times")
     context: int = Field(default=128, ge=2, description="tokens of context")
+    tied: bool = Field(default=True, description="the output head is the token embedding")
+    d_ff_ratio: float = Field(default=4.0, gt=0, allow_inf_nan=False, description="d_ff / d_model, of blocks")
+    reuse: int = Field(default=2, ge=1, description="universal: passes through the blocks")
+    bptt_tokens: int | None = Field(
+        default=None, ge=1, description="lstm: tokens that gradients flow back through; none: the whole context"
+    )
+    parametrization: Parametrization = Field(
+        default="standard", description="mup: one rate, tuned at `base_width`, serves every width of blocks"
+    )
+    base_width: int | None = Field(default=None, ge=1, description="mup: the d_model that the rate was tuned at")
     head_dim: int = Field(default=12, ge=1, description="least width of a head: as many heads as fit")
     positions: Positions = Field(
         default="rotary",
@@ -129,6 +142,16 @@ class TrainingConfig(Frozen):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _one_rate_for_mup(self) -> Self:
+        rate = self.learning_rate
+        if self.parametrization == "mup" and (rate.rule != "power" or rate.params_exponent):
+            raise ValueError(
+                "parametrization mup carries the rate from width to width itself:"
+                " learning_rate.rule must be power and learning_rate.params_exponent 0"
+            )
+        return self
 
 
 class Config(Frozen):
@@ -160,7 +183,9 @@ class Config(Frozen):
 class GridBlock(Frozen):
     """A product of shapes, token counts (or FLOP budgets) and seeds. A study's runs are the union of its blocks."""
 
-    shapes: tuple[tuple[int, int], ...] = Field(min_length=1, description="[n_layer, d_model] pairs; d_ff = 4 d_model")
+    shapes: tuple[ShapeEntry, ...] = Field(
+        min_length=1, description="[n_layer, d_model] pairs, names such as gpt2 or hoffmann-44m, or mappings"
+    )
     tokens: tuple[int, ...] = Field(default=(), description="training tokens, rounded to whole batches")
     budgets: tuple[float, ...] = Field(default=(), description="training FLOPs: tokens = budget / FLOPs per token")
     flops: FlopsConvention = Field(default="matmul", description="convention that `budgets` count by")

@@ -58,7 +58,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
-    candidates = [annotation, *get_args(annotation)]
+    candidates = [getattr(a, "__origin__", a) for a in (annotation, *get_args(annotation))]  # Annotated unwrapped
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 

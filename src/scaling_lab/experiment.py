@@ -102,7 +102,7 @@ def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
     """Megabytes to ask for: the libraries, weights with gradients and two moments, activations, and the tokens."""
     a = spec.architecture
     weights = 16 * a.shape.params_total
-    activations = spec.batch_tokens * (34 * a.n_layer * a.d_model + 3 * a.vocab_size) * 4
+    activations = spec.batch_tokens * (34 * a.depth * a.d_model + 3 * a.vocab_size) * 4
     return ceil(1000 + (weights + activations + 10 * spec.tokens) / 1e6) * attempt
 
 

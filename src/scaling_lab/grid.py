@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from scaling_lab.architectures import TransformerSpec
+from scaling_lab.architectures import ArchitectureSpec
 from scaling_lab.config import Config, GridBlock, StudyConfig, TrainingConfig, parse_config
 from scaling_lab.errors import ConfigError
+from scaling_lab.models import make_architecture
 from scaling_lab.science.hyperparameters import BATCH_RULES, LEARNING_RATE_RULES
 from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec, digest
 
@@ -53,15 +54,21 @@ def expand_study(name: str, study: StudyConfig, config: Config) -> dict[str, Run
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(d["msg"].removeprefix("Value error, ") for d in error.errors())
+        return "; ".join(_explain(detail) for detail in error.errors())
     return str(error)
+
+
+def _explain(detail: Any) -> str:
+    if detail["type"] == "value_error":  # one of ours, which names the field
+        return str(detail["msg"].removeprefix("Value error, "))
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']} (got {detail['input']!r})"
 
 
 def _expand_block(block: GridBlock, config: Config) -> Iterator[RunSpec]:
     for values in product(*block.vary.values()):
         training = _override(config.training, dict(zip(block.vary, values, strict=True)))
-        for n_layer, d_model in block.shapes:
-            architecture = _architecture(n_layer, d_model, training, config)
+        for shape in block.shapes:
+            architecture = make_architecture(shape, training, config.tokenizer.size)
             for tokens in _token_counts(block, architecture):
                 yield from (_run_spec(architecture, tokens, seed, training, config) for seed in block.seeds)
 
@@ -79,33 +86,14 @@ def _override(training: TrainingConfig, values: Mapping[str, Any]) -> TrainingCo
     return parse_config(TrainingConfig, raw, "vary")
 
 
-def _architecture(n_layer: int, d_model: int, training: TrainingConfig, config: Config) -> TransformerSpec:
-    return TransformerSpec(
-        n_layer=n_layer,
-        d_model=d_model,
-        n_head=_heads(d_model, training.head_dim),
-        d_ff=4 * d_model,
-        context=training.context,
-        vocab_size=config.tokenizer.size,
-        positions=training.positions,
-        dropout=training.dropout,
-    )
-
-
-def _heads(d_model: int, head_dim: int) -> int:
-    """As many heads as divide the width and leave each at least `head_dim` wide, and even, as rotations need it."""
-    fitting = [h for h in range(1, d_model // head_dim + 1) if d_model % (2 * h) == 0]
-    return max(fitting, default=1)
-
-
-def _token_counts(block: GridBlock, architecture: TransformerSpec) -> list[float]:
+def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
     per_token = architecture.shape.flops_per_token(block.flops)
     least, most = block.token_range or (0, float("inf"))
     return [*block.tokens, *(c / per_token for c in block.budgets if least <= c / per_token <= most)]
 
 
 def _run_spec(
-    architecture: TransformerSpec, tokens: float, seed: int, training: TrainingConfig, config: Config
+    architecture: ArchitectureSpec, tokens: float, seed: int, training: TrainingConfig, config: Config
 ) -> RunSpec:
     batch = batch_tokens(tokens, training)
     tokens = max(1, round(tokens / batch)) * batch

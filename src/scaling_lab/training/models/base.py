@@ -71,12 +71,12 @@ class TokenModel(nn.Module, ABC):
         """Initial standard deviation of embeddings and head: 1 / sqrt(d_model), in muP of the base width."""
         return 1 / math.sqrt(self.spec.d_model / self.width_multiple)
 
-    def initialize(self, depth: int) -> None:
-        """Variance 1 / fan-in, so that all widths start alike; branch outputs shrink by sqrt(2 depth) (GPT-2)."""
+    def initialize(self) -> None:
+        """Variance 1 / fan-in, so that all widths start alike; branch outputs shrink by sqrt(2 layers) (GPT-2)."""
         for name, parameter in self.named_parameters():
             group = parameter_group(name)
             if group in HIDDEN:
-                depth_scale = 1 / math.sqrt(2 * depth) if name.endswith("project.weight") else 1.0
+                depth_scale = 1 / math.sqrt(2 * self.spec.depth) if name.endswith("project.weight") else 1.0
                 nn.init.normal_(parameter, std=depth_scale / math.sqrt(parameter.shape[1]))
             elif group in ("embedding", "position", "head"):
                 nn.init.normal_(parameter, std=self.embedding_scale)

@@ -22,7 +22,7 @@ class LSTM(TokenModel):
         self.chunk = spec.bptt_tokens or spec.context
         # A module for each layer, because cuDNN's own dropout between layers does not follow torch's seed.
         self.lstm = nn.ModuleList(nn.LSTM(spec.d_model, spec.d_model, batch_first=True) for _ in range(spec.n_layer))
-        self.initialize(spec.n_layer)
+        self.initialize()
         self._open_forget_gates()
 
     def features(self, tokens_BT: Tensor) -> Tensor:

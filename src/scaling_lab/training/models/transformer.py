@@ -50,7 +50,7 @@ class Transformer(TokenModel):
         self.position_embedding = nn.Embedding(spec.context, spec.d_model) if learned else None
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.n_layer))
         self.final_norm = nn.LayerNorm(spec.d_model)
-        self.initialize(spec.n_layer * (spec.reuse if isinstance(spec, UniversalSpec) else 1))
+        self.initialize()
 
     def features(self, tokens_BT: Tensor) -> Tensor:
         x_BTD = self.token_embedding(tokens_BT)
