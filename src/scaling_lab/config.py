@@ -5,8 +5,8 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scaling_lab.errors import ConfigError
+from scaling_lab.frozen import Frozen
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Positions
-from scaling_lab.spec import Frozen
 
 Model = TypeVar("Model", bound=Frozen)
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from scaling_lab.architectures import TransformerSpec
 from scaling_lab.config import Config, GridBlock, StudyConfig, TrainingConfig, parse_config
 from scaling_lab.errors import ConfigError
 from scaling_lab.science.hyperparameters import BATCH_RULES, LEARNING_RATE_RULES
-from scaling_lab.spec import ArchitectureSpec, EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec, digest
+from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec, digest
 
 
 def corpus_id(config: Config) -> str:
@@ -78,8 +79,8 @@ def _override(training: TrainingConfig, values: Mapping[str, Any]) -> TrainingCo
     return parse_config(TrainingConfig, raw, "vary")
 
 
-def _architecture(n_layer: int, d_model: int, training: TrainingConfig, config: Config) -> ArchitectureSpec:
-    return ArchitectureSpec(
+def _architecture(n_layer: int, d_model: int, training: TrainingConfig, config: Config) -> TransformerSpec:
+    return TransformerSpec(
         n_layer=n_layer,
         d_model=d_model,
         n_head=_heads(d_model, training.head_dim),
@@ -97,14 +98,14 @@ def _heads(d_model: int, head_dim: int) -> int:
     return max(fitting, default=1)
 
 
-def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
+def _token_counts(block: GridBlock, architecture: TransformerSpec) -> list[float]:
     per_token = architecture.shape.flops_per_token(block.flops)
     least, most = block.token_range or (0, float("inf"))
     return [*block.tokens, *(c / per_token for c in block.budgets if least <= c / per_token <= most)]
 
 
 def _run_spec(
-    architecture: ArchitectureSpec, tokens: float, seed: int, training: TrainingConfig, config: Config
+    architecture: TransformerSpec, tokens: float, seed: int, training: TrainingConfig, config: Config
 ) -> RunSpec:
     batch = batch_tokens(tokens, training)
     tokens = max(1, round(tokens / batch)) * batch

@@ -9,15 +9,11 @@ import hashlib
 import json
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from scaling_lab.science.accounting import FlopsConvention, Positions, Shape
-
-
-class Frozen(BaseModel):
-    """Immutable model that refuses unknown keys: base of specs and configuration alike."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from scaling_lab.architectures import ArchitectureSpec
+from scaling_lab.frozen import Frozen
+from scaling_lab.science.accounting import FlopsConvention
 
 
 def canonical_json(model: BaseModel) -> str:
@@ -29,32 +25,6 @@ def digest(*models: BaseModel) -> str:
     """Eight hexadecimal digits that identify the content of `models`, in their order."""
     text = "\n".join(canonical_json(model) for model in models)
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
-class ArchitectureSpec(Frozen):
-    """A decoder-only pre-norm Transformer with a tied head: GPT-2, with learned or rotary positions."""
-
-    n_layer: int = Field(ge=0)
-    d_model: int = Field(ge=1)
-    n_head: int = Field(ge=1)
-    d_ff: int = Field(ge=1)
-    context: int = Field(ge=1, description="tokens of context")
-    vocab_size: int = Field(ge=2)
-    positions: Positions = "rotary"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        if self.d_model % self.n_head:
-            raise ValueError(f"n_head: {self.n_head} heads do not divide d_model = {self.d_model}")
-        if self.positions == "rotary" and self.d_model // self.n_head % 2:
-            raise ValueError(f"positions: rotary needs an even head width, not {self.d_model} / {self.n_head}")
-        return self
-
-    @property
-    def shape(self) -> Shape:
-        """The same architecture as the accounting counts it."""
-        return Shape(self.n_layer, self.d_model, self.n_head, self.d_ff, self.context, self.vocab_size, self.positions)
 
 
 class OptimizerSpec(Frozen):
@@ -117,8 +87,7 @@ class RunSpec(Frozen):
     @property
     def run_id(self) -> str:
         """`{slug}-{digest}`: readable, and unique by content."""
-        size = f"L{self.architecture.n_layer}d{self.architecture.d_model}"
-        return f"{size}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
+        return f"{self.architecture.slug}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
 
     def flops(self, convention: FlopsConvention) -> float:
         """Training FLOPs of the run by a named convention of `science.accounting`."""

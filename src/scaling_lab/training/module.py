@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
-from scaling_lab.training.model import Transformer, token_losses
+from scaling_lab.training.models.transformer import Transformer, token_losses
 from scaling_lab.training.schedule import learning_rate
 
 
