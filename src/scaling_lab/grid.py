@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from scaling_lab.architectures import TransformerSpec
 from scaling_lab.config import Config, GridBlock, StudyConfig, TrainingConfig, parse_config
 from scaling_lab.errors import ConfigError
-from scaling_lab.science.hyperparameters import BATCH_RULES, LEARNING_RATE_RULES
-from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec, digest
+from scaling_lab.recipes import batch_tokens, make_schedule, peak_learning_rate, refuse_trunk_that_knows_its_horizon
+from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec, digest
 
 
 def corpus_id(config: Config) -> str:
@@ -107,7 +107,10 @@ def _token_counts(block: GridBlock, architecture: TransformerSpec) -> list[float
 def _run_spec(
     architecture: TransformerSpec, tokens: float, seed: int, training: TrainingConfig, config: Config
 ) -> RunSpec:
-    batch = batch_tokens(tokens, training)
+    shape = architecture.shape
+    if training.schedule.trunk:
+        refuse_trunk_that_knows_its_horizon(shape, training)
+    batch = batch_tokens(shape, tokens, training)
     tokens = max(1, round(tokens / batch)) * batch
     return RunSpec(
         dataset=dataset_id(config),
@@ -115,37 +118,9 @@ def _run_spec(
         tokens=tokens,
         batch_tokens=batch,
         optimizer=OptimizerSpec(
-            learning_rate=peak_learning_rate(architecture.shape.params_non_embedding, tokens, training),
-            **training.optimizer.model_dump(),
+            learning_rate=peak_learning_rate(shape, tokens, training), **training.optimizer.model_dump()
         ),
-        schedule=_schedule(tokens, batch, training),
+        schedule=make_schedule(tokens, batch, training),
         evaluation=EvaluationSpec(sets=evaluation_sets(config), **training.evaluation.model_dump()),
         seed=seed,
-    )
-
-
-def batch_tokens(tokens: float, training: TrainingConfig) -> int:
-    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts."""
-    settings = training.batch.model_dump()
-    batch = BATCH_RULES[settings.pop("rule")](tokens, **settings)
-    return max(1, round(batch / training.context)) * training.context
-
-
-def peak_learning_rate(params: float, tokens: float, training: TrainingConfig) -> float:
-    """Peak rate for non-embedding parameters and tokens by the recipe's rule, to four digits.
-
-    Four, so that ids agree between machines whose pow differs in the last bit.
-    """
-    settings = training.learning_rate.model_dump()
-    return float(f"{LEARNING_RATE_RULES[settings.pop('rule')](params, tokens, **settings):.4g}")
-
-
-def _schedule(tokens: int, batch: int, training: TrainingConfig) -> ScheduleSpec:
-    schedule = training.schedule
-    warmup = min(schedule.warmup_tokens, int(schedule.warmup_fraction * tokens))
-    return ScheduleSpec(
-        name=schedule.name,
-        warmup_tokens=warmup // batch * batch,
-        cooldown_fraction=schedule.cooldown_fraction,
-        final_fraction=schedule.final_fraction,
     )
