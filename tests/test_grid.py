@@ -4,7 +4,7 @@ import pytest
 
 from scaling_lab.config import Config, StudyConfig, parse_config
 from scaling_lab.errors import ConfigError
-from scaling_lab.grid import dataset_id, expand_study
+from scaling_lab.grid import expand_study
 from scaling_lab.spec import RunSpec
 
 CONFIG = parse_config(Config, {}, "config")
@@ -70,16 +70,6 @@ def test_kaplan_rule_refuses_models_beyond_its_range() -> None:
     config = parse_config(Config, {"training": {"learning_rate": {"rule": "kaplan", "coefficient": 1}}}, "config")
     with pytest.raises(ConfigError, match=r"grid.0: learning_rate.rule kaplan holds up to 1e10"):
         expand({"shapes": [[100, 8192]], "tokens": [10**6]}, config=config)
-
-
-def test_dataset_id_depends_on_text_and_tokenizer_and_on_nothing_else() -> None:
-    def of(**raw: Any) -> str:
-        return dataset_id(parse_config(Config, raw, "config"))
-
-    same = of(training={"context": 64}, studies=["smoke"], threads=2)
-    other = {of(), of(transfer=["wiki"]), of(split={"salt": "x"}), of(tokenizer={"kind": "bytes"}), of(corpus="sample")}
-    assert same == of()
-    assert len(other) == 5
 
 
 TRUNK = {"schedule": {"trunk": True, "warmup_tokens": 8192}, "batch": {"coefficient": 512, "exponent": 0}}

@@ -1,8 +1,8 @@
 """Models of config/*.yaml: the one source of schema, defaults, documentation and validation."""
 
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.frozen import Frozen
@@ -35,8 +35,22 @@ CORPORA = {
     "prose": CorpusConfig(
         name="prose", sources=("sotu", "books"), unseen=("books/carroll-alice", "books/chesterton-thursday")
     ),
+    "technical": CorpusConfig(name="technical", sources=("awsdocs",)),
     "sample": CorpusConfig(name="sample", sources=("sample",)),
 }
+
+
+def _built_in_corpus(value: Any) -> Any:
+    """The corpus that a name stands for."""
+    if not isinstance(value, str):
+        return value
+    if value not in CORPORA:
+        raise ValueError(f"{value!r} is not one of {', '.join(CORPORA)}; your own text is a mapping with `paths`")
+    return CORPORA[value]
+
+
+CorpusChoice = Annotated[CorpusConfig, BeforeValidator(_built_in_corpus)]
+PlantedLaw = Literal["kaplan2020", "kaplan2020_table5"]
 
 
 class SplitConfig(Frozen):
@@ -151,30 +165,32 @@ class TrainingConfig(Frozen):
     evaluation: EvaluationConfig = EvaluationConfig()
 
 
-class Config(Frozen):
-    """config/config.yaml and its overlays."""
+class DataConfig(Frozen):
+    """What makes a dataset, and nothing else: its digest names the token store."""
 
-    corpus: CorpusConfig = Field(default=CORPORA["prose"], description="`prose`, `sample`, or a mapping")
+    corpus: CorpusChoice = Field(default=CORPORA["prose"], description="`prose`, `technical`, `sample`, or a mapping")
     transfer: tuple[BuiltInSource, ...] = Field(default=(), description="built-in texts that are only evaluated on")
     split: SplitConfig = SplitConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
+    simulate: PlantedLaw | None = Field(
+        default=None, description="train nothing: draw every loss from the laws that a paper published"
+    )
+
+
+class Config(DataConfig):
+    """config/config.yaml and its overlays."""
+
     training: TrainingConfig = TrainingConfig()
     studies: tuple[str, ...] = Field(default=("default",), min_length=1, description="files of config/studies")
+    scale: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9_]+$",
+        description="folder of config/studies with the keys in which each study differs at another scale",
+    )
     threads: int = Field(default=1, ge=1, description="threads of one training job; not part of a run's identity")
     checkpoint_seconds: float = Field(
         default=30, ge=0, description="wall time between checkpoints; not part of a run's identity either"
     )
-
-    @field_validator("corpus", mode="before")
-    @classmethod
-    def _built_in(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if value not in CORPORA:
-                raise ValueError(
-                    f"{value!r} is not one of {', '.join(CORPORA)}; your own text is a mapping with `paths`"
-                )
-            return CORPORA[value]
-        return value
 
 
 class GridBlock(Frozen):
@@ -189,7 +205,8 @@ class GridBlock(Frozen):
     )
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1, description="seeds of initialisation and data order")
     vary: dict[str, tuple[Any, ...]] = Field(
-        default={}, description="dotted keys of `training`, each with the values to cross with the rest"
+        default={},
+        description="dotted keys of `training`, `corpus` or keys of `tokenizer`, each with the values to cross",
     )
 
     @model_validator(mode="after")
@@ -244,6 +261,10 @@ class StudyConfig(Frozen):
     fits: tuple[FitName, ...] = Field(min_length=1, description="laws to fit")
     figures: tuple[FigureName, ...] = Field(description="figures to draw")
     plan: PlanConfig = PlanConfig()
+    corpus: CorpusChoice | None = Field(default=None, description="another corpus than the configuration's")
+    transfer: tuple[BuiltInSource, ...] | None = Field(default=None, description="other texts that are evaluated on")
+    tokenizer: TokenizerConfig | None = Field(default=None, description="keys of `tokenizer` that differ")
+    training: TrainingConfig | None = Field(default=None, description="keys of `training` that differ")
 
 
 def parse_config(model: type[Model], raw: dict[str, Any], origin: str) -> Model:

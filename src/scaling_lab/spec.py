@@ -96,6 +96,7 @@ class RunSpec(Frozen):
     schedule: ScheduleSpec
     evaluation: EvaluationSpec
     seed: int = 0
+    simulate: str | None = Field(default=None, description="planted law that the losses are drawn from, untrained")
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
@@ -129,8 +130,9 @@ class RunSpec(Frozen):
 
     @property
     def run_id(self) -> str:
-        """`{slug}-{digest}`: readable, and unique by content."""
-        return f"{self.architecture.slug}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
+        """`{slug}-{digest}`: readable, and unique by content. Nothing that was trained is called `simulated-`."""
+        simulated = "simulated-" if self.simulate else ""
+        return f"{simulated}{self.architecture.slug}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
 
     def flops(self, convention: FlopsConvention) -> float:
         """Training FLOPs of the run by a named convention of `science.accounting`."""

@@ -25,7 +25,7 @@ class LanguageModel(pl.LightningModule):
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.model = Transformer(spec.architecture)
+        self.model = Transformer(spec.architecture)  # type: ignore[arg-type]
         self.automatic_optimization = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
