@@ -49,7 +49,8 @@ def collect(runs: Sequence[str], runs_folder: Path, runs_table: Path, curves_tab
         TableError: a run's folder lacks a file, or its summary is of another run.
     """
     rows = [run_row(runs_folder / run) for run in runs]
-    _write(pa.Table.from_pylist(rows), runs_table)
+    columns = dict.fromkeys(column for row in rows for column in row)  # runs of another text have other sets
+    _write(pa.Table.from_pylist([{column: row.get(column) for column in columns} for row in rows]), runs_table)
     curves = [pq.read_table(runs_folder / run / "metrics.parquet") for run in runs]
     _write(pa.concat_tables(curves, promote_options="permissive"), curves_table)
 
@@ -70,6 +71,7 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
     return {
         "run": spec.run_id,
         "status": summary["status"],
+        "simulated": spec.simulate is not None,
         "seed": spec.seed,
         "corpus": spec.dataset.split("-")[0],
         "tokens_id": spec.dataset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,11 +54,28 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished. Raises TableError if none did."""
+    """Runs that finished, of one dataset. Raises TableError if none did."""
     status = selection.table.values("status")
     if not (status == "ok").any():
         raise TableError(f"{selection.table.path}: no run has status ok")
-    return selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+    finished = selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+    return one_dataset(finished)
+
+
+def one_dataset(selection: Selection) -> Selection:
+    """Runs of the dataset that has the most (of equals the first): a law in nats holds for one text and tokenizer.
+
+    Where all runs are of one dataset nothing is filtered.
+    """
+    if "tokens_id" not in selection.table.columns:
+        return selection
+    datasets = selection.table.values("tokens_id")
+    counts = Counter(datasets.tolist())
+    if len(counts) == 1:
+        return selection
+    chosen = counts.most_common(1)[0][0]
+    reasons = [f"dataset is {name}, not {chosen}" for name in datasets]
+    return selection.keep("one_dataset", np.array(datasets == chosen, dtype=bool), reasons)
 
 
 def largest_tokens(selection: Selection, params_column: str) -> Selection:
