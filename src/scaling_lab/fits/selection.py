@@ -54,12 +54,12 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished, of one dataset. Raises TableError if none did."""
+    """Runs that finished, of one dataset and one architecture. Raises TableError if none did."""
     status = selection.table.values("status")
     if not (status == "ok").any():
         raise TableError(f"{selection.table.path}: no run has status ok")
     finished = selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
-    return one_dataset(finished)
+    return one_architecture(one_dataset(finished))
 
 
 def one_dataset(selection: Selection) -> Selection:
@@ -76,6 +76,20 @@ def one_dataset(selection: Selection) -> Selection:
     chosen = counts.most_common(1)[0][0]
     reasons = [f"dataset is {name}, not {chosen}" for name in datasets]
     return selection.keep("one_dataset", np.array(datasets == chosen, dtype=bool), reasons)
+
+
+def one_architecture(selection: Selection) -> Selection:
+    """The Transformers, or where there are none the most frequent kind: a law holds for one architecture.
+
+    Where all runs are of one kind nothing is filtered.
+    """
+    kinds = selection.table.columns.get("architecture", np.array([]))
+    counts = Counter(kinds.tolist())
+    if len(counts) <= 1:
+        return selection
+    chosen = "transformer" if "transformer" in counts else counts.most_common(1)[0][0]
+    reasons = [f"architecture is {kind}, not {chosen}" for kind in kinds]
+    return selection.keep("one_architecture", np.array(kinds == chosen, dtype=bool), reasons)
 
 
 def largest_tokens(selection: Selection, params_column: str) -> Selection:
