@@ -139,6 +139,12 @@ class ScheduleConfig(Frozen):
         description="wsd: runs that differ in horizon or cooldown alone are trained as one trunk with a cooldown each",
     )
 
+    @model_validator(mode="after")
+    def _trunks_cool_down(self) -> Self:
+        if self.trunk and self.name != "wsd":
+            raise ValueError(f"trunk: only wsd has a constant part to share, not {self.name}")
+        return self
+
 
 class EvaluationConfig(Frozen):
     """Fixed token sets, the same for every run."""

@@ -70,7 +70,7 @@ class ScheduleSpec(Frozen):
 
     @model_validator(mode="after")
     def _trunks_are_constant(self) -> Self:
-        if self.trunk and self.name != "wsd":
+        if self.trunk and self.name not in ("wsd", "constant"):  # constant: a segment of the trunk itself
             raise ValueError(f"trunk: only wsd has a constant part to share, not {self.name}")
         return self
 
@@ -109,19 +109,43 @@ class RunSpec(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _warmup_before_branch(self) -> Self:
-        if self.schedule.trunk and not self.schedule.warmup_tokens <= self.branch_tokens:
+    def _branches_from_trunk(self) -> Self:
+        schedule, branch = self.schedule, self.branch_tokens
+        if schedule.trunk and schedule.name == "wsd" and not 0 < branch < self.tokens:
             raise ValueError(
-                f"schedule.warmup_tokens: {self.schedule.warmup_tokens} is more than the {self.branch_tokens} tokens"
+                f"schedule.cooldown_fraction: {schedule.cooldown_fraction} of {self.tokens} tokens leaves"
+                f" {'nothing to the trunk' if branch == 0 else 'nothing to the cooldown'}"
+            )
+        if schedule.trunk and schedule.warmup_tokens > branch:
+            raise ValueError(
+                f"schedule.warmup_tokens: {schedule.warmup_tokens} is more than the {branch} tokens"
                 f" before the cooldown of a run of {self.tokens}"
             )
         return self
 
     @property
     def branch_tokens(self) -> int:
-        """Tokens, in whole batches, after which a wsd run begins to cool down."""
+        """Tokens, in whole batches, after which the rate falls: where a run of a trunk leaves it."""
+        if self.schedule.name != "wsd":
+            return self.tokens
         constant = self.tokens - self.schedule.cooldown_fraction * self.tokens
         return int(constant // self.batch_tokens) * self.batch_tokens
+
+    def trunk_segment(self, tokens: int) -> Self:
+        """The trunk of this run up to `tokens`, as a run of its own: at the constant rate, and evaluated on nothing."""
+        schedule = ScheduleSpec(name="constant", warmup_tokens=self.schedule.warmup_tokens, trunk=True)
+        evaluation = EvaluationSpec(sets=(), tokens=1, transfer_tokens=1, points=1)
+        return self.model_copy(update={"tokens": tokens, "schedule": schedule, "evaluation": evaluation})
+
+    @property
+    def trunk_root(self) -> Self:
+        """The first segment of the trunk, its warmup: the same for all runs of the trunk."""
+        return self.trunk_segment(max(self.schedule.warmup_tokens, self.batch_tokens))
+
+    @property
+    def trunk_id(self) -> str:
+        """Shared by the runs that differ in horizon, cooldown and evaluation alone."""
+        return f"{self.architecture.slug}-s{self.seed}-{digest(self.trunk_root)}"
 
     @property
     def steps(self) -> int:
