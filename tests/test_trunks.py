@@ -32,6 +32,7 @@ def test_runs_that_differ_in_horizon_cooldown_and_evaluation_share_a_trunk() -> 
         {"batch_tokens": 256},
         {"optimizer__learning_rate": 0.02},
         {"schedule__warmup_tokens": 0},
+        {"schedule__name": "rsqrt"},
         {"architecture__dropout": 0.1},
         {"dataset": "other"},
         {"recipe": 2},
