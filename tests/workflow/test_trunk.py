@@ -9,6 +9,7 @@ from tests.workflow.conftest import SMOKE, Workflow, copy_repository
 
 pytestmark = pytest.mark.slow
 
+TABLE = "results/tables/smoke/runs.parquet"
 STUDY = "config/studies/smoke.yaml"
 TRUNK = """grid:
   - shapes: [[1, 8]]
@@ -31,13 +32,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 
 
 def run(workflow: Workflow) -> str:
-    result = workflow.snakemake("--until", "collect", *SMOKE)
+    result = workflow.snakemake(TABLE, *SMOKE)
     assert result.returncode == 0, result.stdout
     return result.stdout
 
 
 def planned(workflow: Workflow) -> dict[str, int]:
-    return workflow.planned("--until", "collect", *SMOKE)
+    return workflow.planned(TABLE, *SMOKE)
 
 
 def files(workflow: Workflow, pattern: str) -> dict[Path, int]:
@@ -72,7 +73,7 @@ def test_horizons_grow_by_segments_and_cooldowns(trained: Workflow) -> None:
     assert not any("runs" in path.parts for path in changed)
     assert planned(trained) == {}
 
-    table = pq.read_table(trained.root / "results/tables/smoke/runs.parquet").to_pylist()
+    table = pq.read_table(trained.root / TABLE).to_pylist()
     assert {row["trunk"] for row in table} == {spec.parent.name}
     assert [row["trunk_tokens"] for row in table] == [12288, 25600, 51200, 102400]
     for row in table:
