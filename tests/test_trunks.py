@@ -42,6 +42,11 @@ def test_runs_that_differ_in_anything_else_do_not(changes: dict[str, object]) ->
     assert horizon(100, **changes).trunk_id != horizon(100).trunk_id
 
 
+def test_simulated_runs_have_no_trunk() -> None:
+    assert find_trunks([horizon(100, simulate="hoffmann")]) == {}
+    assert flops_spent([horizon(100, simulate="hoffmann")], "6n") == horizon(100).flops("6n")
+
+
 def test_what_describes_a_trunk_does_not_depend_on_its_runs() -> None:
     short, long = (find_trunks([horizon(steps)]) for steps in (50, 100))
     (short_trunk,), (long_trunk,) = short.values(), long.values()

@@ -132,6 +132,11 @@ class RunSpec(Frozen):
         return self
 
     @property
+    def shares_trunk(self) -> bool:
+        """Whether the run is the cooldown of a trunk. Nothing simulated is trained."""
+        return self.schedule.trunk and self.simulate is None
+
+    @property
     def branch_tokens(self) -> int:
         """Tokens, in whole batches, after which the rate cools down: where a run of a trunk leaves it."""
         if not self.schedule.cools_down:

@@ -83,8 +83,8 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "batch_tokens": spec.batch_tokens,
         "learning_rate": spec.optimizer.learning_rate,
         "schedule": spec.schedule.name,
-        "trunk": spec.trunk_id if spec.schedule.trunk else "",
-        "trunk_tokens": spec.branch_tokens if spec.schedule.trunk else 0,
+        "trunk": spec.trunk_id if spec.shares_trunk else "",
+        "trunk_tokens": spec.branch_tokens if spec.shares_trunk else 0,
     }
 
 

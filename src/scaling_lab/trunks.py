@@ -39,7 +39,7 @@ def find_trunks(specs: Iterable[RunSpec]) -> dict[str, Trunk]:
     """Trunks by id of the runs that have one."""
     members: dict[str, list[RunSpec]] = {}
     for spec in specs:
-        if spec.schedule.trunk:
+        if spec.shares_trunk:
             members.setdefault(spec.trunk_id, []).append(spec)
     return {trunk: _trunk(runs) for trunk, runs in members.items()}
 
@@ -51,7 +51,7 @@ def _trunk(runs: list[RunSpec]) -> Trunk:
 
 def own_tokens(spec: RunSpec) -> int:
     """Tokens that a run is trained on by itself: all of them, or its cooldown."""
-    return spec.tokens - spec.branch_tokens if spec.schedule.trunk else spec.tokens
+    return spec.tokens - spec.branch_tokens if spec.shares_trunk else spec.tokens
 
 
 def flops_spent(specs: Iterable[RunSpec], convention: FlopsConvention) -> float:

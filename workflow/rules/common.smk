@@ -104,7 +104,7 @@ def segment_before(wildcards):
 def branch_of(wildcards):
     """The manifest of the trunk that a run is the cooldown of, if any. Ancient, as above."""
     spec = spec_of(wildcards)
-    if not spec.schedule.trunk:
+    if not spec.shares_trunk:
         return []
     return ancient(f"results/trunks/{spec.trunk_id}/{spec.branch_tokens}.json")
 
