@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from scaling_lab.spec import RunSpec, canonical_json
-from scaling_lab.trunks import find_trunks, flops_spent
+from scaling_lab.trunks import find_trunks, flops_spent, flops_spent_of_rows
 from tests.conftest import run_spec
 
 
@@ -61,6 +61,12 @@ def test_the_trunk_is_paid_once() -> None:
     apart = sum(spec.flops("matmul") for spec in specs)
     assert flops_spent(specs, "matmul") / apart == pytest.approx(0.6129032, rel=1e-6)
     assert flops_spent([run_spec(), run_spec(seed=1)], "matmul") == 2 * run_spec().flops("matmul")
+    rows = [
+        {"flops_6n": s.flops("6n"), "tokens": s.tokens, "trunk": s.trunk_id, "trunk_tokens": s.branch_tokens}
+        for s in specs
+    ]
+    assert flops_spent_of_rows(rows, "flops_6n") == pytest.approx(flops_spent(specs, "6n"))
+    assert flops_spent_of_rows([{"flops_6n": 5.0, "tokens": 10}], "flops_6n") == 5.0
     tens = [horizon(1000 * k) for k in (1, 2, 3)]
     assert flops_spent(tens, "6n") / sum(s.flops("6n") for s in tens) == pytest.approx(0.6)
 

@@ -4,8 +4,9 @@ Each run leaves the trunk at its branch point, `RunSpec.branch_tokens`, and is t
 at a branch point and starts at the one before it, so that a longer horizon adds one segment and one cooldown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scaling_lab.science.accounting import FlopsConvention
 from scaling_lab.spec import RunSpec
@@ -59,6 +60,21 @@ def flops_spent(specs: Iterable[RunSpec], convention: FlopsConvention) -> float:
 
     The sum of `RunSpec.flops` is what they would cost apart, and what laws are fitted to.
     """
-    specs = list(specs)
-    own = sum(own_tokens(spec) * spec.architecture.shape.flops_per_token(convention) for spec in specs)
-    return own + sum(trunk.segment(trunk.branches[-1]).flops(convention) for trunk in find_trunks(specs).values())
+    return _spent(
+        (spec.flops(convention), 1 - own_tokens(spec) / spec.tokens, spec.trunk_id if spec.shares_trunk else "")
+        for spec in specs
+    )
+
+
+def flops_spent_of_rows(rows: Iterable[Mapping[str, Any]], column: str) -> float:
+    """The same for rows of runs.parquet and one of its FLOPs columns; tables from before trunks have none."""
+    return _spent((row[column], row.get("trunk_tokens", 0) / row["tokens"], row.get("trunk", "")) for row in rows)
+
+
+def _spent(runs: Iterable[tuple[float, float, str]]) -> float:
+    """Of (FLOPs, share of them in the trunk, id of the trunk)."""
+    own, trunks = 0.0, {"": 0.0}
+    for flops, share, trunk in runs:
+        own += flops * (1 - share)
+        trunks[trunk] = max(trunks.get(trunk, 0.0), flops * share)
+    return own + sum(trunks.values())

@@ -75,7 +75,7 @@ def test_horizons_grow_by_segments_and_cooldowns(trained: Workflow) -> None:
 
     table = pq.read_table(trained.root / TABLE).to_pylist()
     assert {row["trunk"] for row in table} == {spec.parent.name}
-    assert [row["trunk_tokens"] for row in table] == [12288, 25600, 51200, 102400]
+    assert [row["trunk_tokens"] for row in table] == [12288, 25088, 51200, 102400]
     for row in table:
         summary = json.loads((trained.root / "results/runs" / row["run"] / "summary.json").read_text())
         assert summary["started_at_steps"][-1] == row["trunk_tokens"] // 512
