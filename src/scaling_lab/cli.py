@@ -23,6 +23,10 @@ run_commands.register(app)
 Output = Annotated[Path, typer.Option(help="file to write; its folder is made when missing")]
 Options = Annotated[str, typer.Option(help="the `fit` section of the study as JSON")]
 Results = Annotated[Path, typer.Option(help="the results folder")]
+TokenManifest = Annotated[Path, typer.Option(help="manifest.json of the token store")]
+CheckpointSeconds = Annotated[
+    float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
+]
 StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study; repeat for several")]
 
 
@@ -113,19 +117,47 @@ def subset(manifest: Path, *, tokens: Annotated[int, typer.Option()], output: Ou
 @app.command()
 def train(
     spec: Path,
+    trunk: Annotated[Path | None, typer.Argument(help="manifest of the trunk, for a run that is its cooldown")] = None,
     *,
-    dataset: Annotated[Path, typer.Option(help="manifest.json of the token store")],
+    dataset: TokenManifest,
     threads: Annotated[int, typer.Option()] = 1,
-    checkpoint_seconds: Annotated[
-        float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
-    ] = 30,
+    checkpoint_seconds: CheckpointSeconds = 30,
 ) -> None:
-    """Train the run of a spec.json, in its folder; goes on from its checkpoint."""
+    """Train the run of a spec.json, in its folder; goes on from its checkpoint, or from that of its trunk."""
     from scaling_lab.spec import RunSpec
     from scaling_lab.training.run import train
+    from scaling_lab.training.trunk import segment_folder
 
     run = RunSpec.from_json(spec.read_text(encoding="utf-8"))
-    train(run, dataset.parent, spec.parent, threads=threads, checkpoint_seconds=checkpoint_seconds)
+    train(
+        run,
+        dataset.parent,
+        spec.parent,
+        threads=threads,
+        checkpoint_seconds=checkpoint_seconds,
+        trunk_dir=segment_folder(trunk),
+    )
+
+
+@app.command()
+def train_trunk(
+    spec: Path,
+    start: Annotated[Path | None, typer.Argument(help="manifest of the segment before")] = None,
+    *,
+    tokens: Annotated[int, typer.Option(help="where the segment ends")],
+    dataset: TokenManifest,
+    threads: Annotated[int, typer.Option()] = 1,
+    checkpoint_seconds: CheckpointSeconds = 30,
+    output: Output,
+) -> None:
+    """Train a segment of the constant-rate trunk that runs of several horizons share."""
+    from scaling_lab.spec import RunSpec
+    from scaling_lab.training.trunk import train_trunk
+
+    root = RunSpec.from_json(spec.read_text(encoding="utf-8"))
+    train_trunk(
+        root, tokens, dataset.parent, output, start=start, threads=threads, checkpoint_seconds=checkpoint_seconds
+    )
 
 
 @app.command()

@@ -124,13 +124,14 @@ class ScheduleConfig(Frozen):
 
     name: ScheduleName = Field(
         default="wsd",
-        description="after the warmup; wsd: constant, then a cooldown; cosine: half a period; linear: to the end",
+        description="after the warmup; wsd: constant, then a cooldown; rsqrt: sqrt(warmup_tokens / tokens), then a "
+        "cooldown; cosine: half a period; linear: to the end; constant",
     )
     warmup_tokens: int = Field(default=65536, ge=0, description="linear warmup, at most `warmup_fraction` of the run")
     warmup_fraction: float = Field(default=0.2, ge=0, le=0.5, description="cap of the warmup as a share of the run")
-    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd, rsqrt: share that cools down")
     cooldown_shape: CooldownShape = Field(
-        default="sqrt", description="wsd: 1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
+        default="sqrt", description="1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
     )
     period_fraction: float = Field(
         default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length over the run's; 1 is matched"
@@ -138,7 +139,7 @@ class ScheduleConfig(Frozen):
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
     trunk: bool = Field(
         default=False,
-        description="wsd: runs that differ in horizon or cooldown alone are trained as one trunk with a cooldown each",
+        description="wsd, rsqrt: runs that differ in horizon or cooldown alone are one trunk with a cooldown each",
     )
 
 

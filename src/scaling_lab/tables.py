@@ -20,6 +20,7 @@ UNITS = {
     "tokens_id": "",
     "tokens_per_s": "tokens per second",
     "unique_tokens": "tokens",
+    "trunk_tokens": "tokens",
     "batch_tokens": "tokens",
     "context": "tokens",
     "params_": "parameters",
@@ -82,6 +83,8 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "batch_tokens": spec.batch_tokens,
         "learning_rate": spec.optimizer.learning_rate,
         "schedule": spec.schedule.name,
+        "trunk": spec.trunk_id if spec.shares_trunk else "",
+        "trunk_tokens": spec.branch_tokens if spec.shares_trunk else 0,
     }
 
 

@@ -18,6 +18,7 @@ from scaling_lab.report import answer, evidence, provenance
 from scaling_lab.report.captions import figure_views
 from scaling_lab.report.formats import FILTERS
 from scaling_lab.report.laws import law_views
+from scaling_lab.trunks import flops_spent_of_rows
 
 _PACKAGES = ("scaling-lab", "numpy", "scipy", "pyarrow", "matplotlib", "torch", "lightning", "tokenizers")
 
@@ -79,6 +80,8 @@ def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[
         "positions": evidence.by_position(data),
         "noise": data.noise,
         "runs": evidence.run_rows(data),
+        "flops_apart": sum(row[data.flops_column] for row in data.runs),
+        "flops_spent": flops_spent_of_rows(data.runs, data.flops_column),
         "warnings": evidence.warnings(data, laws),
     }
 

@@ -39,9 +39,18 @@ class History:
         return float(np.mean(self.losses[step - window : step]))
 
 
-def evaluation_steps(steps: int, points: int) -> NDArray[np.int64]:
-    """Steps of the validation evaluations: steps / 2^k, the last at the end."""
-    return np.unique(np.maximum(1, steps // 2 ** np.arange(points)))
+def evaluation_steps(spec: RunSpec) -> NDArray[np.int64]:
+    """Steps of the validation evaluations: steps / 2^k, the last at the end.
+
+    A run of a trunk is evaluated where it leaves the trunk and never before: the trunk does not know its runs.
+    """
+    if "validation" not in spec.evaluation.sets:
+        return np.empty(0, dtype=np.int64)
+    steps = np.unique(np.maximum(1, spec.steps // 2 ** np.arange(spec.evaluation.points)))
+    if not spec.schedule.trunk:
+        return steps
+    branch = spec.branch_tokens // spec.batch_tokens
+    return np.union1d(branch, steps[steps > branch])
 
 
 def curve_table(spec: RunSpec, history: History) -> pa.Table:
