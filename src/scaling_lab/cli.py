@@ -129,6 +129,15 @@ def train(
 
 
 @app.command()
+def simulate(spec: Path) -> None:
+    """Draw the run of a spec.json from the published laws that it names, in its folder, instead of training it."""
+    from scaling_lab.simulator.run import simulate
+    from scaling_lab.spec import RunSpec
+
+    simulate(RunSpec.from_json(spec.read_text(encoding="utf-8")), spec.parent)
+
+
+@app.command()
 def collect(
     runs: Annotated[Path, typer.Argument(help="runs.json, the ids of the runs")],
     *,

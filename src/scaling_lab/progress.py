@@ -40,7 +40,9 @@ def hold_results_lock(results: Path) -> None:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """State of one run: `done`, `running`, `stopped` (has a checkpoint, nobody trains it) or `waiting`."""
+    """State of one run: `done`, `simulated` (done, without training), `running`, `stopped` (has a checkpoint, nobody
+    trains it) or `waiting`.
+    """
 
     run: str
     state: str
@@ -53,7 +55,7 @@ def read_progress(spec: RunSpec, results: Path) -> RunProgress:
     """Progress of one run from the files in its folder."""
     folder = results / "runs" / spec.run_id
     if (folder / "summary.json").exists():
-        return RunProgress(spec.run_id, "done", 1.0, None, 0.0)
+        return RunProgress(spec.run_id, "simulated" if spec.simulate else "done", 1.0, None, 0.0)
     try:
         state = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -105,10 +107,11 @@ def _follow(runs: Mapping[str, RunSpec], results: Path, every_s: float) -> None:
 def describe(progress: list[RunProgress], done: float, total: float, seconds_left: float | None) -> str:
     """One line: runs finished, share of the work, time left, and what is running."""
     running = [p for p in progress if p.state == "running"]
-    finished = sum(p.state == "done" for p in progress)
+    finished = sum(p.state in ("done", "simulated") for p in progress)
     left = "" if seconds_left is None else f", about {_minutes(seconds_left)} of training left"
     now = "; ".join(f"{p.run.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
-    return f"[training] {finished}/{len(progress)} runs, {done / total:.0%} of the work{left} | {now}"
+    simulated = "[simulated, nothing is trained]" if any(p.state == "simulated" for p in progress) else "[training]"
+    return f"{simulated} {finished}/{len(progress)} runs, {done / total:.0%} of the work{left} | {now}"
 
 
 def _minutes(seconds: float) -> str:
@@ -129,5 +132,5 @@ def print_status(results: Path) -> None:
     for p in progress:
         loss = "" if p.train_loss_nats is None else f"  loss {p.train_loss_nats:.3f}"
         left = f"  {_minutes(p.seconds_left)} left" if p.seconds_left and p.state == "running" else ""
-        print(f"{p.state:8} {p.fraction:5.0%}  {p.run}{loss}{left}")
+        print(f"{p.state:9} {p.fraction:5.0%}  {p.run}{loss}{left}")
     print(describe(progress, done, sum(map(work, specs)), None))

@@ -77,6 +77,7 @@ def make_plan(
     present = [fits_dir / f"{name}.json" for name, fit in fits.items() if fit]
     document["provenance"] = {
         "tables": {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
+        "simulated": table.simulated,
         "options": {"plan": plan.model_dump(mode="json"), "training": training.model_dump(mode="json")},
         "version": version("scaling-lab"),
     }
