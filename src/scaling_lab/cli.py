@@ -161,6 +161,15 @@ def train_trunk(
 
 
 @app.command()
+def simulate(spec: Path) -> None:
+    """Draw the run of a spec.json from the published laws that it names, in its folder, instead of training it."""
+    from scaling_lab.simulator.run import simulate
+    from scaling_lab.spec import RunSpec
+
+    simulate(RunSpec.from_json(spec.read_text(encoding="utf-8")), spec.parent)
+
+
+@app.command()
 def collect(
     runs: Annotated[Path, typer.Argument(help="runs.json, the ids of the runs")],
     *,
@@ -265,6 +274,26 @@ def status(results: Results = Path("results")) -> None:
     from scaling_lab.progress import print_status
 
     print_status(results)
+
+
+@app.command()
+def dry_run(
+    overlays: Annotated[list[Path] | None, typer.Argument(help="further overlays")] = None,
+    *,
+    configfile: Annotated[list[Path] | None, typer.Option(help="overlays over config/config.yaml, in order")] = None,
+    device: Annotated[str | None, typer.Option(help="a100, h100-sxm or h100-pcie; any other by --peak-flops")] = None,
+    peak_flops: Annotated[float | None, typer.Option(help="peak of one device in FLOP/s")] = None,
+    utilisation: Annotated[float, typer.Option(help="share of the peak that training reaches; assumed")] = 0.4,
+    devices: Annotated[int, typer.Option(help="devices, each of which trains a run of its own")] = 1,
+    results: Results = Path("results"),
+    root: Annotated[Path, typer.Option(help="top of the repository")] = Path(),
+) -> None:
+    """Tell what an experiment costs, by study, and what of it is done: `dry-run --configfile config/cpu.yaml`."""
+    from scaling_lab.dry_run import dry_run
+    from scaling_lab.fits.user_plan import hardware_of
+
+    hardware = hardware_of(device, peak_flops, utilisation, devices)
+    dry_run(root, [*(configfile or ()), *(overlays or ())], results, hardware)
 
 
 @app.command()

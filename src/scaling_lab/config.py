@@ -284,7 +284,7 @@ class StudyConfig(Frozen):
     question: str = Field(min_length=10, description="what the study asks, in one sentence")
     grid: tuple[GridBlock, ...] = Field(min_length=1, description="blocks whose union is the study's runs")
     fit: FitConfig = FitConfig()
-    fits: tuple[FitName, ...] = Field(min_length=1, description="laws to fit")
+    fits: tuple[FitName, ...] = Field(description="laws to fit")
     figures: tuple[FigureName, ...] = Field(description="figures to draw")
     plan: PlanConfig = PlanConfig()
     corpus: CorpusChoice | None = Field(default=None, description="another corpus than the configuration's")

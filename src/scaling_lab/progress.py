@@ -52,7 +52,18 @@ class Task:
     finished: Path
     start: int
     end: int
-    work: float
+    flops: float
+    simulated: bool = False
+
+    @property
+    def work(self) -> float:
+        """What it costs in FLOPs, with what is not FLOPs."""
+        return work(self.flops, self.end - self.start)
+
+
+def work(flops: float, tokens: int) -> float:
+    """Cost of a training job in FLOPs, start-up and what every token costs besides counted in FLOPs too."""
+    return START_UP_FLOPS + flops + FLOPS_PER_TOKEN * tokens
 
 
 def training_tasks(specs: Iterable[RunSpec]) -> list[Task]:
@@ -68,23 +79,27 @@ def training_tasks(specs: Iterable[RunSpec]) -> list[Task]:
 
 def _run_task(spec: RunSpec) -> Task:
     folder, start = Path("runs") / spec.run_id, spec.tokens - own_tokens(spec)
-    return Task(spec.run_id, True, folder, folder / "summary.json", start, spec.tokens, _work(spec, start))
+    return Task(
+        spec.run_id, True, folder, folder / "summary.json", start, spec.tokens, _work(spec, start), bool(spec.simulate)
+    )
 
 
 def _segment_task(trunk: str, segment: RunSpec, start: int) -> Task:
     folder = Path("trunks") / trunk / str(segment.tokens)
     name = f"trunk-{segment.run_id}"
-    return Task(name, False, folder, folder.with_suffix(".json"), start, segment.tokens, _work(segment, start))
+    return Task(name, False, folder, folder.with_suffix(".json"), start, segment.tokens, _flops(segment, start))
 
 
-def _work(spec: RunSpec, start: int) -> float:
-    """Cost of training from `start` tokens in FLOPs, with what is not FLOPs."""
-    return START_UP_FLOPS + (spec.flops("matmul") / spec.tokens + FLOPS_PER_TOKEN) * (spec.tokens - start)
+def _flops(spec: RunSpec, start: int) -> float:
+    """FLOPs of training from `start` tokens on."""
+    return spec.flops("matmul") * (1 - start / spec.tokens)
 
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """State of a task: `done`, `running`, `stopped` (has a checkpoint, nobody trains it) or `waiting`."""
+    """State of a task: `done`, `simulated` (done, without training), `running`, `stopped` (has a checkpoint, nobody
+    trains it) or `waiting`.
+    """
 
     task: Task
     state: str
@@ -97,7 +112,7 @@ def read_progress(task: Task, results: Path) -> TaskProgress:
     """Progress of one task from the files in its folder."""
     folder = results / task.folder
     if (results / task.finished).exists():
-        return TaskProgress(task, "done", 1.0, None, 0.0)
+        return TaskProgress(task, "simulated" if task.simulated else "done", 1.0, None, 0.0)
     try:
         state = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -146,10 +161,12 @@ def describe(progress: list[TaskProgress], done: float, total: float, seconds_le
     """One line: runs finished, share of the work, time left, and what is running."""
     running = [p for p in progress if p.state == "running"]
     runs = [p for p in progress if p.task.is_run]
-    finished = sum(p.state == "done" for p in runs)
+    finished = sum(p.state in ("done", "simulated") for p in runs)
     left = "" if seconds_left is None else f", about {_minutes(seconds_left)} of training left"
     now = "; ".join(f"{p.task.name.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
-    return f"[training] {finished}/{len(runs)} runs, {done / total:.0%} of the work{left} | {now}"
+    simulated = any(p.state == "simulated" for p in progress)
+    heading = "[simulated, nothing is trained]" if simulated else "[training]"
+    return f"{heading} {finished}/{len(runs)} runs, {done / total:.0%} of the work{left} | {now}"
 
 
 def _minutes(seconds: float) -> str:
@@ -170,7 +187,7 @@ def print_status(results: Path) -> None:
     for p in progress:
         loss = "" if p.train_loss_nats is None else f"  loss {p.train_loss_nats:.3f}"
         left = f"  {_minutes(p.seconds_left)} left" if p.seconds_left and p.state == "running" else ""
-        print(f"{p.state:8} {p.fraction:5.0%}  {p.task.name}{loss}{left}")
+        print(f"{p.state:9} {p.fraction:5.0%}  {p.task.name}{loss}{left}")
     print(describe(progress, done, sum(task.work for task in tasks), None))
     print(describe_cost(specs))
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scaling_lab.config import BatchConfig, PlanConfig, TrainingConfig, parse_config
-from scaling_lab.errors import ConfigError, TableError
+from scaling_lab.errors import ConfigError
 from scaling_lab.fits.backtest import run_backtest
 from scaling_lab.fits.noise import run_noise
 from scaling_lab.fits.options import FitOptions
@@ -237,12 +237,31 @@ def test_without_hoffmann_the_isoflop_laws_decide(rows: Rows, write_runs: Write)
     assert any("no loss is predicted" in note for note in budget["warnings"])
 
 
-def test_a_plan_needs_budgets_and_a_fit(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
-    runs = write_runs(rows)
+def test_a_plan_needs_positive_budgets() -> None:
     with pytest.raises(ConfigError, match=r"plan: .*positive, finite"):
         parse_config(PlanConfig, {"budgets": [-1.0]}, "plan")
-    with pytest.raises(TableError, match=r"none of hoffmann\.json, kaplan\.json, isoflop\.json"):
-        make_plan(runs, tmp_path, untested(tmp_path / "plan.json"), tmp_path / "plan.json", at(1e14), TRAINING)
+
+
+def test_a_study_that_fits_no_surface_plans_nothing_and_says_why(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
+    runs = write_runs(rows)
+    run_backtest(runs, tmp_path / "backtest.json", OPTIONS)
+    make_plan(runs, tmp_path, tmp_path / "backtest.json", tmp_path / "plan.json", at(1e14), TRAINING)
+    plan = document(tmp_path / "plan.json")
+    assert [budget["status"] for budget in plan["budgets"]] == ["refused"]
+    assert {reason["code"] for reason in plan["reasons"].values()} == {"not_fitted"}
+
+
+def test_runs_of_two_datasets_are_never_fitted_together(rows: Rows, write_runs: Write) -> None:
+    few = [dict(row, run=f"other-{row['run']}", tokens_id="prose-bpe4096-0", test_loss_nats=9.0) for row in rows[:5]]
+    runs = write_runs([dict(row, tokens_id="prose-bpe1024-0") for row in rows] + few)
+    run_fit("kaplan", runs, runs, runs.parent / "fits", OPTIONS)
+    fit = document(runs.parent / "fits" / "kaplan.json")
+    alone = write_runs(rows)
+    run_fit("kaplan", alone, alone, runs.parent / "alone", OPTIONS)
+    assert fit["parameters"] == document(runs.parent / "alone" / "kaplan.json")["parameters"]
+    (applied,) = (entry for entry in fit["filters"] if entry["name"] == "one_dataset")
+    assert applied["dropped"][0]["reason"] == "dataset is prose-bpe4096-0, not prose-bpe1024-0"
+    assert len(applied["dropped"]) == 5
 
 
 def test_seed_noise_is_pooled(rows: Rows, write_runs: Write, tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ rule train:
         "results/logs/train/{run}.log",
     benchmark:
         "results/benchmarks/train/{run}.tsv"
+    wildcard_constraints:
+        run="(?!simulated-)[^/]+",
     priority: lambda wildcards: priority(spec_of(wildcards))
     conda:
         "../../envs/cpu.yaml"
@@ -84,3 +86,24 @@ rule train:
         runtime=lambda wildcards, attempt: runtime_minutes(spec_of(wildcards), attempt),
     shell:
         "scaling-lab train {input.spec} {input.trunk} --dataset {input.tokens} --threads {threads} > {log} 2>&1"
+
+
+rule simulate:
+    """Draw a run's losses from planted laws instead of training it: the same files, marked, under names of their own."""
+    input:
+        spec=rules.specify_run.output.spec,
+        code=code("simulator/*.py"),
+    output:
+        metrics="results/runs/{run}/metrics.parquet",
+        summary="results/runs/{run}/summary.json",
+    log:
+        "results/logs/simulate/{run}.log",
+    wildcard_constraints:
+        run="simulated-[^/]+",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    shell:
+        "scaling-lab simulate {input.spec} > {log} 2>&1"

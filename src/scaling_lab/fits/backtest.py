@@ -52,6 +52,7 @@ def run_backtest(runs: Path, output: Path, options: FitOptions) -> None:
         "filters": [applied.as_json() for applied in selection.filters],
         "provenance": {
             "tables": {runs.name: table.sha256},
+            "simulated": table.simulated,
             "options": options.as_json(),
             "version": version("scaling-lab"),
         },

@@ -42,6 +42,7 @@ def run_noise(runs: Path, output: Path, options: FitOptions) -> None:
     document["cells"] = [_cell(used, loss, members) for members in cells]
     document["provenance"] = {
         "tables": {runs.name: table.sha256},
+        "simulated": table.simulated,
         "options": options.as_json(),
         "version": version("scaling-lab"),
     }

@@ -66,6 +66,7 @@ class FitRecord:
             "filters": [applied.as_json() for applied in self.selection.filters],
             "provenance": {
                 "tables": dict(tables),
+                "simulated": self.selection.table.simulated,
                 "rows": {"used": len(self.selection.table), "dropped": self.selection.dropped_rows()},
                 "options": dict(options),
                 "version": version("scaling-lab"),

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.config import PlanConfig, TrainingConfig
-from scaling_lab.errors import TableError
 from scaling_lab.files import sha256_of
 from scaling_lab.fits.decision import plan_block, quantity_json
 from scaling_lab.fits.labels import flops_label, params_label
@@ -59,24 +58,22 @@ def make_plan(
 
     Of the laws of L(N, D) in `fits_dir` the one decides that predicted the most expensive runs best, unseen, in
     `backtest` (backtest.json). Where all were refused the IsoFLOP power laws decide, without a loss; where those
-    were too, the plan gives reasons and no number. Conventions and seed are those of the fits. Batch and learning
-    rate follow the rules of the recipe `training`, extrapolated.
+    were too, or the study fits none of them, the plan gives reasons and no number. Conventions and seed are those of
+    the fits, or of the backtest. Batch and learning rate follow the rules of the recipe `training`, extrapolated.
 
     Raises:
-        TableError: the table of runs cannot be used, or there is no fit.
+        TableError: the table of runs cannot be used.
     """
     table = read_runs(runs)
     used = status_ok(Selection(table)).table
     fits = {name: read_fit(fits_dir, name) for name in (*SURFACES, "isoflop")}
-    options = next((fit.document["provenance"]["options"] for fit in fits.values() if fit), None)
-    if options is None:
-        names = ", ".join(f"{name}.json" for name in fits)
-        raise TableError(f"{fits_dir}: none of {names}; a plan needs at least one of them")
-    errors = backtest_errors(json.loads(backtest.read_text(encoding="utf-8")))
-    document = _document(used, fits, errors, options, fits_dir, plan, training)
+    tested = json.loads(backtest.read_text(encoding="utf-8"))
+    options = [*(fit.document for fit in fits.values() if fit), tested][0]["provenance"]["options"]
+    document = _document(used, fits, backtest_errors(tested), options, fits_dir, plan, training)
     present = [fits_dir / f"{name}.json" for name, fit in fits.items() if fit]
     document["provenance"] = {
         "tables": {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
+        "simulated": table.simulated,
         "options": {"plan": plan.model_dump(mode="json"), "training": training.model_dump(mode="json")},
         "version": version("scaling-lab"),
     }

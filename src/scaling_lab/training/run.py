@@ -6,12 +6,9 @@ import json
 import logging
 import platform
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
-from math import log
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from scaling_lab.training.curves import curve_table, evaluation_steps
 from scaling_lab.training.data import TokenDataModule, evaluation_windows
 from scaling_lab.training.evaluation import loss_by_position
 from scaling_lab.training.module import LanguageModel
+from scaling_lab.training.summary import evaluation, summarize
 
 # Optimizer steps of one call into Lightning: makes its price per step vanish (shared/performance.md).
 CHUNK_STEPS = 16
@@ -57,7 +55,16 @@ def train(
         evaluations = _evaluate(spec, store, module)
         with atomic_path(run_dir / "metrics.parquet") as partial:
             pq.write_table(curve_table(spec, recorder.history), partial)
-        summary = _summary(spec, recorder, evaluations) | {"device": device, "threads": threads}
+        history = recorder.history
+        summary = summarize(
+            spec,
+            evaluations,
+            train_loss_nats=history.smoothed(spec.steps),
+            starts=history.starts,
+            wall_s=history.seconds,
+            device=device,
+            threads=threads,
+        )
         write_text(run_dir / "summary.json", json.dumps(summary, indent=1))
 
 
@@ -129,31 +136,8 @@ def _evaluate(spec: RunSpec, store: TokenStore, module: LanguageModel) -> dict[s
         windows = evaluation_windows(store, name, spec)
         by_position = loss_by_position(module.model, windows)
         loss = by_position.mean().item()
-        results[name] = {
-            "loss_nats": loss,
-            "bits_per_byte": loss / log(2) / store.bytes_per_token(name),
-            "tokens": len(windows) * spec.architecture.context,
-            "loss_by_position_nats": by_position.tolist(),
-        }
+        results[name] = evaluation(loss, by_position.tolist(), store.bytes_per_token(name), len(windows))
     return results
-
-
-def _summary(spec: RunSpec, recorder: Recorder, evaluations: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    history = recorder.history
-    return {
-        "run": spec.run_id,
-        "status": "ok",
-        "steps": spec.steps,
-        "tokens": spec.tokens,
-        "train_loss_nats": history.smoothed(spec.steps),
-        "evaluations": evaluations,
-        "started_at_steps": history.starts,
-        "wall_s": history.seconds,
-        "tokens_per_s": spec.tokens / history.seconds,
-        "finished": time.time(),
-        "host": platform.node(),
-        "versions": {name: version(name) for name in ("scaling-lab", "torch", "lightning", "numpy")},
-    }
 
 
 def _check_store(spec: RunSpec, store: TokenStore) -> None:
