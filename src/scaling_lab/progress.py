@@ -80,7 +80,14 @@ def training_tasks(specs: Iterable[RunSpec]) -> list[Task]:
 def _run_task(spec: RunSpec) -> Task:
     folder, start = Path("runs") / spec.run_id, spec.tokens - own_tokens(spec)
     return Task(
-        spec.run_id, True, folder, folder / "summary.json", start, spec.tokens, _work(spec, start), bool(spec.simulate)
+        spec.run_id,
+        True,
+        folder,
+        folder / "summary.json",
+        start,
+        spec.tokens,
+        _flops(spec, start),
+        spec.simulate is not None,
     )
 
 
