@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log0, offset, scale
+from scaling_lab.science.laws.law import Array, Law, Parameter, amplitude, exponent, log0, offset, scale
 
 
 def data_constrained(N: Any, D: Any, U: Any, E: Any, A: Any, B: Any, alpha: Any, beta: Any, R_N: Any, R_D: Any) -> Any:
@@ -95,6 +95,9 @@ def _worth_log(used: Array, unique: Array, log_r: Array) -> tuple[Array, Array, 
     return unique + np.log(worth), by_unique, (r * faded - repeats * decay) / worth
 
 
+# Beyond these nothing is left to tell: repetitions are worth nothing at the first, as much as new data at the last.
+_DECAY_BOUNDS = (float(np.log(1e-3)), float(np.log(1e5)))
+
 DATA_CONSTRAINED = Law(
     name="data_constrained",
     equation="L = E + A / N'^alpha + B / D'^beta",
@@ -106,8 +109,8 @@ DATA_CONSTRAINED = Law(
         amplitude("B", "data term at D' = 1, nats", (2.0, 6.0, 12.0)),
         exponent("alpha", "exponent of N'", (0.2, 0.5)),
         exponent("beta", "exponent of D'", (0.2, 0.5)),
-        amplitude("R_N", "R_N*, excess of parameters that decays by e", (0.7, 2.3)),
-        amplitude("R_D", "R_D*, repetitions of data that decay by e", (0.7, 2.3)),
+        Parameter("R_N", "R_N*, excess of parameters that decays by e", True, _DECAY_BOUNDS, (0.7, 2.3)),
+        Parameter("R_D", "R_D*, repetitions of data that decay by e", True, _DECAY_BOUNDS, (0.7, 2.3)),
     ),
     function=data_constrained,
     log_form=_data_constrained_log,

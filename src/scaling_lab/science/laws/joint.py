@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log0, offset, scale
+from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log0, log_exponent, offset, scale
 
 
 def kaplan(N: Any, D: Any, Nc: Any, Dc: Any, alpha_N: Any, alpha_D: Any) -> Any:
@@ -16,7 +16,11 @@ def kaplan(N: Any, D: Any, Nc: Any, Dc: Any, alpha_N: Any, alpha_D: Any) -> Any:
 
 
 def kaplan_symmetric(N: Any, D: Any, Nc: Any, Dc: Any, alpha_N: Any, alpha_D: Any, beta: Any) -> Any:
-    """L = [(Nc / N)^alpha_N + (Dc / D)^alpha_D]^beta."""
+    """L = [(Nc / N)^alpha_N + (Dc / D)^alpha_D]^beta.
+
+    As beta grows at fixed alpha_N beta it becomes (Nc / N)^a exp((D_1 / D)^b): runs that prefer this limit do not
+    identify beta, whose best value then lies on its bound.
+    """
     return ((Nc / N) ** alpha_N + (Dc / D) ** alpha_D) ** beta
 
 
@@ -50,12 +54,14 @@ def _hoffmann_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array
 
 
 def _kaplan_symmetric_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
-    scale_n, scale_d, alpha_n, alpha_d, beta = (theta[:, j : j + 1] for j in range(5))
-    of_size, of_data = scale_n - logs["N"], scale_d - logs["D"]
-    total = np.logaddexp(alpha_n * of_size, alpha_d * of_data)
-    share = np.exp(alpha_n * of_size - total)
-    inside = [share * alpha_n, (1 - share) * alpha_d, share * of_size, (1 - share) * of_data]
-    return beta * total, np.stack([*(beta * column for column in inside), total], axis=-1)
+    """Exponents in their logarithms: the runs tell alpha_N beta, and the valley along it is straight there."""
+    scale_n, scale_d = theta[:, 0:1], theta[:, 1:2]
+    alpha_n, alpha_d, beta = (np.exp(theta[:, j : j + 1]) for j in range(2, 5))
+    size, data = alpha_n * (scale_n - logs["N"]), alpha_d * (scale_d - logs["D"])
+    total = np.logaddexp(size, data)
+    share = np.exp(size - total)
+    inside = [share * alpha_n, (1 - share) * alpha_d, share * size, (1 - share) * data, total]
+    return beta * total, np.stack([beta * column for column in inside], axis=-1)
 
 
 def _gadre_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
@@ -96,9 +102,9 @@ KAPLAN_SYMMETRIC = Law(
     parameters=(
         scale("Nc", "scale of N", (15.0, 25.0, 35.0)),
         scale("Dc", "scale of D, tokens", (15.0, 25.0, 35.0)),
-        exponent("alpha_N", "exponent of N inside the bracket", (0.1, 0.3, 0.8)),
-        exponent("alpha_D", "exponent of D inside the bracket", (0.1, 0.3, 0.8)),
-        exponent("beta", "outer exponent", (0.1, 0.3, 0.8)),
+        log_exponent("alpha_N", "exponent of N inside the bracket", (0.1, 0.3, 0.8)),
+        log_exponent("alpha_D", "exponent of D inside the bracket", (0.1, 0.3, 0.8)),
+        log_exponent("beta", "outer exponent", (0.1, 0.3, 0.8)),
     ),
     function=kaplan_symmetric,
     log_form=_kaplan_symmetric_log,

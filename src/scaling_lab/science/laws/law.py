@@ -113,6 +113,11 @@ def exponent(name: str, meaning: str, starts: tuple[float, ...]) -> Parameter:
     return Parameter(name, meaning, False, (1e-3, 10.0), starts)
 
 
+def log_exponent(name: str, meaning: str, starts: tuple[float, ...]) -> Parameter:
+    """A positive exponent fitted in its logarithm, for laws in which products of exponents are what the runs tell."""
+    return Parameter(name, meaning, True, (float(np.log(1e-3)), float(np.log(10.0))), tuple(map(float, np.log(starts))))
+
+
 def scale(name: str, meaning: str, starts: tuple[float, ...] = (5.0, 15.0, 25.0, 35.0, 50.0)) -> Parameter:
     """A positive number of unknown magnitude, fitted in its logarithm."""
     return Parameter(name, meaning, True, (-100.0, 400.0), starts)
