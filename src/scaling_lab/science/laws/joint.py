@@ -16,11 +16,7 @@ def kaplan(N: Any, D: Any, Nc: Any, Dc: Any, alpha_N: Any, alpha_D: Any) -> Any:
 
 
 def kaplan_symmetric(N: Any, D: Any, Nc: Any, Dc: Any, alpha_N: Any, alpha_D: Any, beta: Any) -> Any:
-    """L = [(Nc / N)^alpha_N + (Dc / D)^alpha_D]^beta.
-
-    As beta grows at fixed alpha_N beta it becomes (Nc / N)^a exp((D_1 / D)^b): runs that prefer this limit do not
-    identify beta, whose best value then lies on its bound.
-    """
+    """L = [(Nc / N)^alpha_N + (Dc / D)^alpha_D]^beta."""
     return ((Nc / N) ** alpha_N + (Dc / D) ** alpha_D) ** beta
 
 
@@ -54,7 +50,10 @@ def _hoffmann_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array
 
 
 def _kaplan_symmetric_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Exponents in their logarithms: the runs tell alpha_N beta, and the valley along it is straight there."""
+    """Exponents in their logarithms: the runs tell alpha_N beta, and the valley along it is straight there.
+
+    As beta grows along it the law becomes (Nc / N)^a exp((D_1 / D)^b); runs that prefer this do not identify beta.
+    """
     scale_n, scale_d = theta[:, 0:1], theta[:, 1:2]
     alpha_n, alpha_d, beta = (np.exp(theta[:, j : j + 1]) for j in range(2, 5))
     size, data = alpha_n * (scale_n - logs["N"]), alpha_d * (scale_d - logs["D"])
