@@ -98,6 +98,7 @@ class _State:
         self.prefers_inner = np.zeros(len(theta), dtype=bool)
         self.residual, self.jacobian, self.objective = self._evaluate(theta, target, weights)
         self.stationarity = np.full(len(theta), np.inf)
+        self.inner: Array | None = None
         self._linearise()
 
     def _evaluate(self, theta: Array, target: Array, weights: Array) -> tuple[Array, Array, Array]:
@@ -110,18 +111,17 @@ class _State:
         """Gradient, curvature, free parameters and stationarity at theta."""
         delta, size = self.problem.delta, np.abs(self.residual)
         pull = np.minimum(1.0, delta / np.maximum(size, 1e-300)) * self.weights
-        psi = (pull * self.residual)[:, None, :]
-        self.gradient = (psi @ self.jacobian)[:, 0]
+        pulled = self.jacobian * pull[:, None, :]
+        self.gradient = (pulled @ self.residual[..., None])[..., 0]
+        self.curvature = pulled @ self.jacobian.swapaxes(1, 2)
         at_lower = (self.theta <= self.problem.law.lower) & (self.gradient > 0)
         at_upper = (self.theta >= self.problem.law.upper) & (self.gradient < 0)
         self.free = ~(at_lower | at_upper)
-        total = np.maximum((np.abs(psi) @ np.abs(self.jacobian))[:, 0], 1e-300)
+        total = np.maximum((np.abs(pulled, out=pulled) @ size[..., None])[..., 0], 1e-300)
         self.stationarity = np.max(np.where(self.free, np.abs(self.gradient) / total, 0.0), axis=1)
-        self.curvature = self._normal_matrix(pull)
-        self.inner = self._normal_matrix(self.weights * (size <= delta)) if np.isfinite(delta) else None
-
-    def _normal_matrix(self, weights: Array) -> Array:
-        return np.asarray((self.jacobian * weights[..., None]).swapaxes(1, 2) @ self.jacobian)
+        if np.isfinite(delta):
+            curved = np.multiply(self.jacobian, (self.weights * (size <= delta))[:, None, :], out=pulled)
+            self.inner = curved @ self.jacobian.swapaxes(1, 2)
 
     def _proposal(self, curvature: Array) -> Array:
         """The damped step, with parameters held at a bound left out, clipped to the bounds."""

@@ -55,7 +55,7 @@ def _log_form(law: Law, known: Mapping[str, float]) -> LogForm:
         full = np.tile(whole, (len(theta), 1))
         full[:, free] = theta
         value, jacobian = law.log_prediction(full, logs)
-        return value, jacobian[..., free]
+        return value, jacobian[:, free]
 
     return log_form
 

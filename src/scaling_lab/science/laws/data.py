@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, Parameter, amplitude, exponent, log0, offset, scale
+from scaling_lab.science.laws.law import Array, Law, Parameter, amplitude, exponent, offset, offset_and_terms, scale
 
 
 def data_constrained(N: Any, D: Any, U: Any, E: Any, A: Any, B: Any, alpha: Any, beta: Any, R_N: Any, R_D: Any) -> Any:
@@ -61,14 +61,13 @@ def _data_constrained_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Arra
     tokens, _, of_rd = _worth_log(logs["D"], unique, log_rd)
     pull = np.where(useful < logs["N"], of_useful, 0.0)
     size, data = log_a - alpha * params, log_b - beta * tokens
-    value = np.logaddexp(np.logaddexp(size, data), log0(constant))
-    of_size, of_data = np.exp(size - value), np.exp(data - value)
+    value, inverse, of_size, of_data = offset_and_terms(constant, size, data)
     by_a, by_b, by_alpha, by_beta = (-of_size * alpha * pull * slope for slope in useful_slopes)
     jacobian = [
-        np.exp(-value), of_size + by_a, of_data + by_b, by_alpha - of_size * params, by_beta - of_data * tokens,
+        inverse, of_size + by_a, of_data + by_b, by_alpha - of_size * params, by_beta - of_data * tokens,
         -of_size * alpha * of_rn, -of_data * beta * of_rd,
     ]  # fmt: skip
-    return value, np.stack(jacobian, axis=-1)
+    return value, np.stack(jacobian, axis=1)
 
 
 def _optimal_params_log(
