@@ -21,6 +21,7 @@ _BLOCK = 128  # rows advanced together: small enough that a block's Jacobian sta
 _STATIONARY = 1e-10
 _EXPLORE = 3  # iterations between two trials of both kinds of step
 _STUCK = 1e10  # damping at which no step is left to try
+_PATIENCE = 6  # failures in a row after which the damping grows faster: most such rows have nothing left to gain
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class _State:
     def __init__(self, problem: Problem, theta: Array, target: Array, weights: Array) -> None:
         self.problem, self.theta, self.target, self.weights = problem, theta.copy(), target, weights
         self.damping, self.turn = np.full(len(theta), 1e-2), 0
+        self.failures = np.zeros(len(theta), dtype=int)
         self.prefers_inner = np.zeros(len(theta), dtype=bool)
         self.residual, self.jacobian, self.objective = self._evaluate(theta, target, weights)
         self.stationarity = np.full(len(theta), np.inf)
@@ -153,7 +155,9 @@ class _State:
             self.prefers_inner[better] = ~self.prefers_inner[better]
         self.turn += 1
         moved = self.objective < before
-        self.damping = np.where(moved, np.maximum(self.damping / 5, 1e-15), self.damping * 4)
+        self.failures = np.where(moved, 0, self.failures + 1)
+        raised = self.damping * np.where(self.failures > _PATIENCE, 32, 4)
+        self.damping = np.where(moved, np.maximum(self.damping / 5, 1e-15), raised)
         self._linearise()
 
     def _accept(self, rows: NDArray[np.intp], trial: Array) -> NDArray[np.intp]:
@@ -176,7 +180,7 @@ class _State:
         """Drop the rows that are done."""
         for name in (
             "theta", "target", "weights", "damping", "residual", "jacobian", "objective", "stationarity", "gradient",
-            "free", "curvature", "prefers_inner",
+            "free", "curvature", "prefers_inner", "failures",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[rows])
         if self.inner is not None:

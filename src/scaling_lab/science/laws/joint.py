@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log_exponent, log_sum, offset, offset_and_terms, scale
+from scaling_lab.science.laws.law import (
+    Array,
+    Law,
+    amplitude,
+    exponent,
+    log_exponent,
+    log_sum,
+    offset,
+    offset_and_terms,
+    scale,
+)
 
 
 def kaplan(N: Any, D: Any, Nc: Any, Dc: Any, alpha_N: Any, alpha_D: Any) -> Any:
