@@ -12,11 +12,12 @@ from typing import Any
 from scaling_lab.config import PlanConfig, TrainingConfig
 from scaling_lab.errors import TableError
 from scaling_lab.files import sha256_of
-from scaling_lab.fits.decision import plan_block, quantity_json
+from scaling_lab.fits.decision import frontier_block, plan_block, quantity_json
 from scaling_lab.fits.labels import flops_label, params_label
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
+from scaling_lab.fits.surface import SURFACES
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.grid import batch_tokens, peak_learning_rate
 from scaling_lab.science.accounting import ParamsConvention, Shape
@@ -33,10 +34,9 @@ from scaling_lab.science.planner import (
 )
 from scaling_lab.science.shapes import ShapeFamily
 
-# Laws of L(N, D) that a plan can rest on.
-SURFACES = ("hoffmann", "kaplan")
 FAR = 1.0  # decades beyond the largest run from which a plan carries a warning
 MAX_EDGE_SHARE = 0.05
+FRONTIER_MARGIN = 1.5  # how far beyond the largest budget N*(C) is written
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ def _document(
         training=training,
         seed=options["seed"],
     )
-    budgets = [*plan.budgets, *(multiple * study.largest["flops"] for multiple in plan.budget_multiples)]
+    budgets = budgets_of(plan, study.largest["flops"])
+    span = (float(costs.min()), FRONTIER_MARGIN * max(study.largest["flops"], *budgets))
     return {
         "basis": basis or ("isoflop" if study.isoflop else None),
         "backtest_errors": errors,
@@ -123,8 +124,14 @@ def _document(
             "flops": {"column": f"flops_{flops}", "label": flops_label(flops)},
         },
         "largest_run": study.largest,
+        "frontier": frontier_block(study.law, study.family, span, options["level"]) if study.law else None,
         "budgets": [_plan_one(study, budget) for budget in budgets],
     }
+
+
+def budgets_of(plan: PlanConfig, largest: float) -> list[float]:
+    """The budgets to plan for in FLOPs, those given first; `largest`: FLOPs of the most expensive run."""
+    return [*plan.budgets, *(multiple * largest for multiple in plan.budget_multiples)]
 
 
 def backtest_errors(document: Mapping[str, Any]) -> dict[str, float]:
