@@ -22,6 +22,7 @@ run_commands.register(app)
 
 Output = Annotated[Path, typer.Option(help="file to write; its folder is made when missing")]
 Options = Annotated[str, typer.Option(help="the `fit` section of the study as JSON")]
+PlanOptions = Annotated[str, typer.Option("--plan", help="the `plan` section of the study as JSON")]
 Results = Annotated[Path, typer.Option(help="the results folder")]
 StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study; repeat for several")]
 
@@ -168,6 +169,23 @@ def backtest_study(runs: Path, *, options: Options, output: Output) -> None:
 
 
 @app.command()
+def compare_approaches(
+    runs: Path,
+    *,
+    curves: Annotated[Path, typer.Option(help="curves.parquet")],
+    options: Options,
+    plan: PlanOptions,
+    output: Output,
+) -> None:
+    """Compare what every approach says of the best size and data."""
+    from scaling_lab.config import PlanConfig
+    from scaling_lab.fits.approaches import run_approaches
+    from scaling_lab.fits.options import FitOptions
+
+    run_approaches(runs, curves, output, FitOptions.model_validate_json(options), PlanConfig.model_validate_json(plan))
+
+
+@app.command()
 def measure_noise(runs: Path, *, options: Options, output: Output) -> None:
     """Measure how much the loss of a run differs between seeds."""
     from scaling_lab.fits.noise import run_noise
@@ -182,7 +200,7 @@ def plan_study(
     *,
     fits: Annotated[Path, typer.Option(help="folder of the fits")],
     backtest: Annotated[Path, typer.Option(help="backtest.json: the law that predicted best decides")],
-    plan: Annotated[str, typer.Option(help="the `plan` section of the study as JSON")],
+    plan: PlanOptions,
     training: Annotated[str, typer.Option(help="the `training` section of the configuration as JSON")],
     output: Output,
 ) -> None:

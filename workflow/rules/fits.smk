@@ -69,6 +69,29 @@ rule measure_noise:
         "scaling-lab measure-noise {input.runs} --options {params.options:q} --output {output.noise} > {log} 2>&1"
 
 
+rule compare_approaches:
+    """What every approach says of the best size and data at the plan's budgets, in one table."""
+    input:
+        runs=rules.collect.output.runs,
+        curves=rules.collect.output.curves,
+        code=code(*FIT_CODE),
+    output:
+        approaches="results/plans/{study}/approaches.json",
+    log:
+        "results/logs/compare_approaches/{study}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
+        plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
+    shell:
+        "scaling-lab compare-approaches {input.runs} --curves {input.curves} --options {params.options:q} --plan {params.plan:q}"
+        " --output {output.approaches} > {log} 2>&1"
+
+
 rule plan:
     """The compute-optimal model for each budget of the study, with intervals and warnings."""
     input:

@@ -64,14 +64,15 @@ class FitRecord:
             "derived": self.derived,
             "diagnostics": self.diagnostics,
             "filters": [applied.as_json() for applied in self.selection.filters],
-            "provenance": {
-                "tables": dict(tables),
-                "rows": {"used": len(self.selection.table), "dropped": self.selection.dropped_rows()},
-                "options": dict(options),
-                "version": version("scaling-lab"),
-            },
+            "provenance": provenance_of(tables, options)
+            | {"rows": {"used": len(self.selection.table), "dropped": self.selection.dropped_rows()}},
             **self.blocks,
         }
+
+
+def provenance_of(tables: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a document was made from. tables: SHA-256 of each input by file name."""
+    return {"tables": dict(tables), "options": dict(options), "version": version("scaling-lab")}
 
 
 def reason_of(refusal: FitRefusedError | None) -> dict[str, str] | None:

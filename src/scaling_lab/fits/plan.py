@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from scaling_lab.errors import TableError
 from scaling_lab.files import sha256_of
 from scaling_lab.fits.decision import frontier_block, plan_block, quantity_json
 from scaling_lab.fits.labels import flops_label, params_label
-from scaling_lab.fits.output import write_json
+from scaling_lab.fits.output import provenance_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
 from scaling_lab.fits.surface import SURFACES
@@ -75,11 +74,10 @@ def make_plan(
     errors = backtest_errors(json.loads(backtest.read_text(encoding="utf-8")))
     document = _document(used, fits, errors, options, fits_dir, plan, training)
     present = [fits_dir / f"{name}.json" for name, fit in fits.items() if fit]
-    document["provenance"] = {
-        "tables": {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
-        "options": {"plan": plan.model_dump(mode="json"), "training": training.model_dump(mode="json")},
-        "version": version("scaling-lab"),
-    }
+    document["provenance"] = provenance_of(
+        {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
+        {"plan": plan.model_dump(mode="json"), "training": training.model_dump(mode="json")},
+    )
     write_json(output, document)
 
 
@@ -113,7 +111,7 @@ def _document(
         training=training,
         seed=options["seed"],
     )
-    budgets = budgets_of(plan, study.largest["flops"])
+    budgets = plan.flops_for(study.largest["flops"])
     span = (float(costs.min()), FRONTIER_MARGIN * max(study.largest["flops"], *budgets))
     return {
         "basis": basis or ("isoflop" if study.isoflop else None),
@@ -127,11 +125,6 @@ def _document(
         "frontier": frontier_block(study.law, study.family, span, options["level"]) if study.law else None,
         "budgets": [_plan_one(study, budget) for budget in budgets],
     }
-
-
-def budgets_of(plan: PlanConfig, largest: float) -> list[float]:
-    """The budgets to plan for in FLOPs, those given first; `largest`: FLOPs of the most expensive run."""
-    return [*plan.budgets, *(multiple * largest for multiple in plan.budget_multiples)]
 
 
 def backtest_errors(document: Mapping[str, Any]) -> dict[str, float]:

@@ -228,7 +228,8 @@ def _envelope(curves: Sequence[Curve], question: Question, options: ApproachOpti
 
 def _isoflop(fit: IsoFlopFit, cost: TokenCost, question: Question, options: ApproachOptions) -> _Answer:
     draws = bootstrap_isoflop(fit, cost, options.resampling)
-    notes = [note for profile in fit.accepted for note in profile.warnings]
+    # What a profile warns of concerns its parabola.
+    notes = [note for profile in fit.accepted if profile.method == "parabola" for note in profile.warnings]
     notes += [f"budget left out: {profile.refusal.message}" for profile in fit.profiles if profile.refusal]
     return _on_lines(vars(fit), question.budgets), _on_lines(draws.values, question.budgets), draws, tuple(notes)
 
