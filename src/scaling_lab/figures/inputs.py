@@ -136,6 +136,16 @@ class StudyData:
         return _document(self.results / "plans" / self.name / "backtest.json")
 
     @cached_property
+    def approaches(self) -> dict[str, Any]:
+        """approaches.json."""
+        return _document(self.results / "plans" / self.name / "approaches.json")
+
+    @cached_property
+    def sensitivity(self) -> dict[str, Any]:
+        """sensitivity.json."""
+        return _document(self.results / "plans" / self.name / "sensitivity.json")
+
+    @cached_property
     def study(self) -> dict[str, Any]:
         """study.json: the question, the laws and the figures asked for. For the report alone: no figure hangs on it."""
         return _document(self.results / "tables" / self.name / "study.json")

@@ -134,7 +134,7 @@ def compare_approaches(
     chosen = options or ApproachOptions()
     hoffmann, kaplan = LAWS["hoffmann"], LAWS["kaplan"]
     variables = {"N": runs.params, "D": runs.tokens}
-    span = _measured(runs, profiles)
+    span = measured_span(runs, profiles)
 
     def law(fit: Callable[[], FitResult]) -> _Answer:
         return _law(fit(), span, question, chosen)
@@ -184,7 +184,7 @@ def law_frontier(
     return {"a": a, "b": b, "params": best.params[..., SLOPE_POINTS:], "tokens": best.tokens[..., SLOPE_POINTS:]}
 
 
-def _measured(runs: Runs, profiles: Sequence[Profile]) -> tuple[float, float]:
+def measured_span(runs: Runs, profiles: Sequence[Profile]) -> tuple[float, float]:
     """The compute over which slopes are taken: that of the profiles, so that all approaches say the same thing of it;
     of all runs where there are fewer than two."""
     flops = np.array([profile.flops for profile in profiles]) if len(profiles) > 1 else runs.flops
