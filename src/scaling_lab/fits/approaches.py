@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,8 @@ from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import provenance_of, reason_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.table import read_runs
-from scaling_lab.science.approaches import (
-    Allocation,
-    Approaches,
-    ApproachOptions,
-    Estimate,
-    Question,
-    budget_profiles,
-    compare_approaches,
-)
+from scaling_lab.science.allocation import Allocation, Approaches, Estimate, Question
+from scaling_lab.science.approaches import ApproachOptions, budget_profiles, compare_approaches
 from scaling_lab.science.shapes import ShapeFamily
 
 RECORDED_SMOOTH = 0.0  # the curves that a run records are smoothed already
@@ -33,9 +27,8 @@ RECORDED_SMOOTH = 0.0  # the curves that a run records are smoothed already
 def run_approaches(runs: Path, curves: Path, output: Path, options: FitOptions, plan: PlanConfig) -> None:
     """Write approaches.json: slopes a and b, N* and D* at the plan's budgets, with intervals, by every approach.
 
-    N and C are counted by the study's conventions in all of them, Kaplan's law included. Laws of L(N, D) are minimised
-    at the cost per token of models of the study's proportions, as in the plan; approaches 1 and 2 are two power laws,
-    which spend the budget only about exactly where that cost is not proportional to N.
+    N and C are counted by the study's conventions in all of them, Kaplan's law included. A token costs what
+    it costs models of the study's proportions, as in the plan.
 
     Raises:
         TableError: a table cannot be used, or a run has no curve.
@@ -66,7 +59,7 @@ def _document(answer: Approaches, selection: Selection, options: FitOptions) -> 
         },
         "curve_loss": LOSS,
         "approaches": {name: _allocation(found) for name, found in answer.allocations.items()},
-        "disagreements": answer.disagreements,
+        "disagreements": [asdict(pair) for pair in answer.disagreements],
         "filters": [applied.as_json() for applied in selection.filters],
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention
-from scaling_lab.science.approaches import Question, law_frontier
+from scaling_lab.science.allocation import Question, law_frontier
 from scaling_lab.science.laws import Array, Law
 from scaling_lab.science.shapes import ShapeFamily
 
@@ -61,10 +61,10 @@ class Budget:
         question = Question(np.array([self.flops * scale]), family.flops_per_token, family.params_range)
         span = (self.span[0] * scale, self.span[1] * scale)
         found = law_frontier(law, parameters, span, question)
-        best, tokens = found["params"][..., 0], found["tokens"][..., 0]
+        best, tokens = found.params[..., 0], found.tokens[..., 0]
         own = ShapeFamily(self.table.shapes(), self.params, costed)
         loss = law.predict(parameters, {"N": best, "D": tokens})
-        return Decision(found["a"], own.params_of(family.non_embedding(best)), tokens, loss)
+        return Decision(found.a, own.params_of(family.non_embedding(best)), tokens, loss)
 
     def _in_units_of(self, convention: FlopsConvention) -> float:
         """FLOPs of the most expensive run by `convention` over those by the study's."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import FLOPS, PARAMS
+from scaling_lab.report.formats import flops
 
 APPROACHES = {
     "envelope": "1: envelope of the training curves",
@@ -43,9 +44,15 @@ def approach_view(data: StudyData) -> dict[str, Any]:
         "budgets": document["budgets"],
         "rows": rows,
         "ok": sum(row["status"] == "ok" for row in rows),
-        "disagreements": [[APPROACHES[name] for name in pair] for pair in document["disagreements"]],
+        "disagreements": [_disagreement(pair) for pair in document["disagreements"]],
         "notes": [f"{'; '.join(labels)}: {note}" for note, labels in notes.items()],
     }
+
+
+def _disagreement(pair: dict[str, Any]) -> str:
+    """Two approaches, and where their intervals do not overlap."""
+    where = (["a"] if pair["exponent"] else []) + [f"N at {flops(budget)} FLOPs" for budget in pair["budgets"]]
+    return f"{APPROACHES[pair['first']]}, against {APPROACHES[pair['second']]}: {', '.join(where)}"
 
 
 def sensitivity_view(data: StudyData) -> dict[str, Any]:
