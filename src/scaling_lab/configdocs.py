@@ -54,6 +54,8 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield f"| `{prefix}{name}` | {_allowed(field.annotation)} | {_default(field)} | {meaning} |"
             continue
         yield f"| `{prefix}{name}` | {'list of mappings' if repeated else 'mapping'} | | {meaning} |"
+        if field.default is None:  # keys of the configuration that a study may repeat: described there
+            continue
         yield from _rows(inner, f"{prefix}{name}{'[]' if repeated else ''}.")
 
 

@@ -104,3 +104,18 @@ def test_a_run_without_a_curve_is_named(
     with pytest.raises(TableError, match=r"curves\.parquet: not a readable table with run, tokens, progress"):
         run_approaches(write_runs(rows), curves, tmp_path / "a.json", OPTIONS, PLAN)
     assert not (tmp_path / "a.json").exists()
+
+
+def test_curves_in_the_middle_of_a_schedule_are_no_envelope(
+    rows: Rows, write_runs: Write, tmp_path: Path, planted: dict[str, float]
+) -> None:
+    """Runs of a constant rate, and of a cosine of twice their length: no point of them is an end."""
+    curves = write_curves(tmp_path / "curves.parquet", rows, planted)
+    for completed in (0.0, 0.5):
+        run_approaches(
+            write_runs([row | {"schedule_completed": completed} for row in rows]), curves, tmp_path / "a.json",
+            OPTIONS, PLAN,
+        )  # fmt: skip
+        refused = json.loads((tmp_path / "a.json").read_text())["approaches"]["envelope"]
+        assert refused["reason"]["code"] == "too_few_points"
+        assert "100% of it is mid-schedule" in refused["reason"]["message"]

@@ -67,6 +67,6 @@ class Budget:
         return Decision(found.a, own.params_of(family.non_embedding(best)), tokens, loss)
 
     def _in_units_of(self, convention: FlopsConvention) -> float:
-        """FLOPs of the most expensive run by `convention` over those by the study's."""
-        shape = self.table.shapes()[int(np.argmax(self.table.numbers(self.options.flops_column)))]
+        """FLOPs of the largest model by `convention` over those by the study's."""
+        shape = max(self.table.shapes(), key=lambda shape: shape.params_non_embedding)
         return shape.flops_per_token(convention) / shape.flops_per_token(self.options.flops_convention)
