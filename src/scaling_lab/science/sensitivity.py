@@ -92,12 +92,6 @@ def vary_conventions(
     )
 
 
-def spread(variations: tuple[Variation, ...], quantity: str) -> tuple[float, float]:
-    """Least and greatest value of a derived quantity or parameter over the variations that could be fitted."""
-    values = [_value(v.fit, quantity) for v in variations if v.fit is not None]
-    return (min(values), max(values)) if values else (float("nan"), float("nan"))
-
-
 def vary_allocation(
     estimate: Callable[[Array], float], conventions: Mapping[Name, Array]
 ) -> dict[Name, float | FitRefusedError]:
