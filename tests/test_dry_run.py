@@ -13,7 +13,7 @@ from scaling_lab.config import Config, StudyConfig, parse_config
 from scaling_lab.dry_run import dry_run, machine_of, measured_speed, read_configuration, study_costs
 from scaling_lab.errors import ConfigError
 from scaling_lab.experiment import SLOW_FLOPS_PER_SECOND, Experiment
-from scaling_lab.progress import START_UP_FLOPS, work
+from scaling_lab.progress import START_UP_FLOPS, training_tasks, work
 from scaling_lab.science.hardware import Hardware
 from scaling_lab.spec import RunSpec, canonical_json
 
@@ -46,11 +46,12 @@ def test_shared_runs_count_once_and_done_runs_are_told(tmp_path: Path) -> None:
 def test_the_machine_is_measured_by_trained_runs_alone(tmp_path: Path) -> None:
     specs = list(experiment(small=[SMALL]).runs.values())
     for spec in specs:
-        finish(spec, tmp_path, (work(spec) - START_UP_FLOPS) / 3e10)
+        finish(spec, tmp_path, (work(spec.flops("matmul"), spec.tokens) - START_UP_FLOPS) / 3e10)
         finish(spec.model_copy(update={"simulate": "kaplan2020"}), tmp_path, 0.0)
     speed, count = measured_speed(tmp_path)
     assert (speed, count) == (pytest.approx(3e10), 2)
-    assert machine_of(None, tmp_path, 1).seconds(specs[0]) == pytest.approx(work(specs[0]) / 3e10)
+    (task, _) = training_tasks(specs)
+    assert machine_of(None, tmp_path, 1).seconds(task) == pytest.approx(task.work / 3e10)
 
 
 def test_without_runs_or_device_the_assumption_is_named(tmp_path: Path) -> None:
@@ -61,8 +62,9 @@ def test_without_runs_or_device_the_assumption_is_named(tmp_path: Path) -> None:
 
 def test_a_device_takes_its_flops_over_its_share_of_the_peak(tmp_path: Path) -> None:
     spec = next(iter(experiment(small=[SMALL]).runs.values()))
+    (task,) = training_tasks([spec])
     machine = machine_of(Hardware(1e15, "given", 0.5, 8), tmp_path, 1)
-    assert (machine.seconds(spec), machine.jobs) == (spec.flops("matmul") / 5e14, 8)
+    assert (machine.seconds(task), machine.jobs) == (spec.flops("matmul") / 5e14, 8)
 
 
 @pytest.mark.parametrize("names", [["smoke"], ["smoke", "planted"], ["planted", "smoke"]])

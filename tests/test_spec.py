@@ -1,11 +1,12 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scaling_lab.spec import RunSpec, canonical_json
+from scaling_lab.spec import RunSpec, ScheduleSpec, canonical_json
 from tests.conftest import run_spec
 
 
@@ -40,6 +41,21 @@ CHANGES = {
 @pytest.mark.parametrize("key", CHANGES)
 def test_every_field_is_part_of_the_id(spec: RunSpec, key: str) -> None:
     assert run_spec(**{key: CHANGES[key]}).run_id != spec.run_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({"name": "wsd"}, 1.0),
+        ({"name": "wsd", "cooldown_fraction": 0.0}, 0.0),
+        ({"name": "constant"}, 0.0),
+        ({"name": "linear"}, 1.0),
+        ({"name": "cosine"}, 1.0),
+        ({"name": "cosine", "period_fraction": 2.0}, 0.5),
+    ],
+)
+def test_how_much_of_its_schedule_a_run_completes(changes: dict[str, Any], share: float) -> None:
+    assert ScheduleSpec(warmup_tokens=0, **changes).completed == share
 
 
 def test_the_id_is_pinned() -> None:

@@ -1,4 +1,5 @@
-"""The command line: one subcommand per rule, and those over users' own tables (`run_commands`).
+"""The command line: one subcommand per rule (of a study's analysis: `study_commands`), and those over users' own tables
+(`run_commands`).
 
 Each reads files, calls one function and writes files.
 
@@ -13,15 +14,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from scaling_lab import run_commands
+from scaling_lab import run_commands, study_commands
 from scaling_lab.errors import ScalingLabError
+from scaling_lab.study_commands import Output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 run_commands.register(app)
+study_commands.register(app)
 
-Output = Annotated[Path, typer.Option(help="file to write; its folder is made when missing")]
-Options = Annotated[str, typer.Option(help="the `fit` section of the study as JSON")]
 Results = Annotated[Path, typer.Option(help="the results folder")]
 TokenManifest = Annotated[Path, typer.Option(help="manifest.json of the token store")]
 CheckpointSeconds = Annotated[
@@ -181,58 +182,6 @@ def collect(
     from scaling_lab.tables import collect
 
     collect(json.loads(runs.read_text(encoding="utf-8")), folder, output, curves)
-
-
-@app.command()
-def fit_study(
-    name: str,
-    *,
-    options: Options,
-    runs: Annotated[Path, typer.Option(help="runs.parquet")],
-    curves: Annotated[Path, typer.Option(help="curves.parquet")],
-    output: Output,
-) -> None:
-    """Fit one law of a study."""
-    from scaling_lab.fits.options import FitOptions
-    from scaling_lab.fits.stage import run_fit
-
-    run_fit(name, runs, curves, output.parent, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def backtest_study(runs: Path, *, options: Options, output: Output) -> None:
-    """Fit without the most expensive runs, and predict them."""
-    from scaling_lab.fits.backtest import run_backtest
-    from scaling_lab.fits.options import FitOptions
-
-    run_backtest(runs, output, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def measure_noise(runs: Path, *, options: Options, output: Output) -> None:
-    """Measure how much the loss of a run differs between seeds."""
-    from scaling_lab.fits.noise import run_noise
-    from scaling_lab.fits.options import FitOptions
-
-    run_noise(runs, output, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def plan_study(
-    runs: Path,
-    *,
-    fits: Annotated[Path, typer.Option(help="folder of the fits")],
-    backtest: Annotated[Path, typer.Option(help="backtest.json: the law that predicted best decides")],
-    plan: Annotated[str, typer.Option(help="the `plan` section of the study as JSON")],
-    training: Annotated[str, typer.Option(help="the `training` section of the configuration as JSON")],
-    output: Output,
-) -> None:
-    """Plan the compute-optimal model for the budgets of a study."""
-    from scaling_lab.config import PlanConfig, TrainingConfig
-    from scaling_lab.fits.plan import make_plan
-
-    recipe = TrainingConfig.model_validate_json(training)
-    make_plan(runs, fits, backtest, output, PlanConfig.model_validate_json(plan), recipe)
 
 
 @app.command()

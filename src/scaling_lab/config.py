@@ -250,6 +250,10 @@ class PlanConfig(Frozen):
         default=(10.0, 100.0, 1000.0), description="the same as multiples of the study's most expensive run"
     )
 
+    def flops_for(self, largest: float) -> list[float]:
+        """The budgets in FLOPs, those given outright first; `largest`: FLOPs of the most expensive run."""
+        return [*self.budgets, *(multiple * largest for multiple in self.budget_multiples)]
+
     @model_validator(mode="after")
     def _some_budget(self) -> Self:
         if not self.budgets and not self.budget_multiples:

@@ -81,6 +81,13 @@ class ScheduleSpec(Frozen):
         """Whether the rate knows nothing of the horizon until its cooldown."""
         return self.name in ("wsd", "rsqrt")
 
+    @property
+    def completed(self) -> float:
+        """Share of the schedule behind the run at its end: 1 where it is matched, 0 where the rate never decays."""
+        if self.name == "constant" or (self.cools_down and self.cooldown_fraction == 0):
+            return 0.0
+        return 1 / self.period_fraction if self.name == "cosine" else 1.0
+
 
 class EvaluationSpec(Frozen):
     """Fixed token sets, the same for every run, and how much of each is evaluated."""

@@ -34,6 +34,7 @@ UNITS = {
     "wall_s": "seconds",
     "learning_rate": "1",
     "progress": "share of the run's tokens",
+    "schedule_completed": "share of the schedule",
 }
 
 # Columns of the model beside `architecture` and `reuse`, named as in its spec.
@@ -85,6 +86,7 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "schedule": spec.schedule.name,
         "trunk": spec.trunk_id if spec.shares_trunk else "",
         "trunk_tokens": spec.branch_tokens if spec.shares_trunk else 0,
+        "schedule_completed": spec.schedule.completed,
     }
 
 

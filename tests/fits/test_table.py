@@ -12,7 +12,6 @@ from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.selection import (
     Selection,
-    groups_of,
     isoflop_groups,
     largest_params,
     largest_tokens,
@@ -20,6 +19,7 @@ from scaling_lab.fits.selection import (
 )
 from scaling_lab.fits.stage import run_fit
 from scaling_lab.fits.table import read_runs
+from scaling_lab.science.grouping import groups_of
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
@@ -114,11 +114,3 @@ def test_isoflop_groups_need_four_sizes(rows: Rows, write_runs: Write) -> None:
     assert np.exp(np.log(budgets).round(1)).size == len(selection.table)
     assert len(np.unique(groups_of(budgets))) == 4
     assert all("at least 4" in reason for _, reason in selection.filters[-1].dropped)
-
-
-def test_groups_do_not_chain() -> None:
-    assert groups_of(np.array([1.0, 1.01, 1.9, 2.0, 1.005])).tolist() == [0, 0, 1, 2, 0]
-    ladder = np.array([1.015**k for k in range(12)])
-    for group in np.unique(groups_of(ladder)):
-        members = ladder[groups_of(ladder) == group]
-        assert members.max() / members.min() <= 1.02**2

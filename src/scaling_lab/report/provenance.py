@@ -12,6 +12,8 @@ from typing import Any
 from scaling_lab.errors import CorpusError
 from scaling_lab.files import sha256_of
 
+PLANS = ("plan", "backtest", "noise", "approaches", "sensitivity")
+
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """A manifest of a corpus or a token store. Raises CorpusError if there is none."""
@@ -72,7 +74,7 @@ def hashed_files(results: Path, study: str, datasets: Sequence[Dataset]) -> list
     """The files that the report was made from, with the SHA-256 of each."""
     folders = ((results / "tables" / study, "*.parquet"), (results / "fits" / study, "*.json"))
     paths = [path for folder, pattern in folders for path in sorted(folder.glob(pattern))]
-    paths += [results / "plans" / study / f"{name}.json" for name in ("plan", "backtest", "noise")]
+    paths += [results / "plans" / study / f"{name}.json" for name in PLANS]
     manifests = dict.fromkeys(path for data in datasets for path in data.manifests)
     return [{"path": _shown(path, results), "sha256": sha256_of(path)} for path in (*paths, *manifests)]
 

@@ -14,7 +14,7 @@ from scaling_lab.figures.backtest import LAW_NAMES
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.files import write_text
-from scaling_lab.report import answer, evidence, provenance
+from scaling_lab.report import answer, choices, evidence, provenance
 from scaling_lab.report.captions import figure_views
 from scaling_lab.report.formats import FILTERS
 from scaling_lab.report.laws import law_views
@@ -74,6 +74,8 @@ def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[
         "plan_notes": answer.plan_notes(data),
         "regret": answer.regret_rows(data),
         "backtest": data.backtest,
+        "approaches": choices.approach_view(data),
+        "sensitivity": choices.sensitivity_view(data),
         "laws": laws,
         "figures": figure_views(data),
         "transfer": evidence.transfer(data),
