@@ -53,7 +53,7 @@ class Budget:
     ) -> Decision:
         """The optimum of a law at this budget, its N counted by `params` and its cost by `flops`.
 
-        By another count of FLOPs the budget is the same multiple of the most expensive run.
+        By another count of FLOPs the budget is converted at what a token costs the largest model.
         """
         counted, costed = params or self.params, flops or self.options.flops_convention
         family = ShapeFamily(self.table.shapes(), counted, costed)
