@@ -81,7 +81,8 @@ def test_horizons_grow_by_segments_and_cooldowns(trained: Workflow) -> None:
         assert summary["started_at_steps"][-1] == row["trunk_tokens"] // 512
 
 
-def test_a_rate_that_knows_the_horizon_is_refused_with_its_key(workflow: Workflow) -> None:
+def test_a_batch_that_knows_the_horizon_is_refused_with_its_key(tmp_path: Path) -> None:
+    workflow = copy_repository(tmp_path)
     workflow.edit(STUDY, "grid:\n", TRUNK)
     result = workflow.snakemake("-n", *SMOKE)
     assert result.returncode != 0
