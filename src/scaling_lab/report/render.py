@@ -19,6 +19,8 @@ from scaling_lab.report.captions import figure_views
 from scaling_lab.report.formats import FILTERS
 from scaling_lab.report.laws import law_views
 
+# A study that fits one of these answers what to train; the others measure and plan nothing.
+_PLANNED = {"kaplan", "hoffmann", "isoflop"}
 _PACKAGES = ("scaling-lab", "numpy", "scipy", "pyarrow", "matplotlib", "torch", "lightning", "tokenizers")
 
 
@@ -52,12 +54,14 @@ def render_report(
 
 def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[str, Any]:
     """Everything that the page says about one study, as plain values."""
+    plans = bool(_PLANNED & set(data.study["fits"]))
     own = {row["tokens_id"] for row in data.runs}
     laws = law_views(data)
     ratio = provenance.bytes_per_token(data.runs, data.loss_column)
     return {
         "name": data.name,
         "simulated": data.simulated,
+        "plans": plans,
         "datasets": sorted(own),
         "files": provenance.hashed_files(data.results, data.name, [d for d in datasets if d.name in own]),
         "question": data.study["question"].strip(),
@@ -79,7 +83,7 @@ def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[
         "positions": evidence.by_position(data),
         "noise": data.noise,
         "runs": evidence.run_rows(data),
-        "warnings": evidence.warnings(data, laws),
+        "warnings": evidence.warnings(data, laws, plans),
     }
 
 
