@@ -277,6 +277,7 @@ class FitConfig(Frozen):
 
 
 FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
     "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
 ]
@@ -295,6 +296,11 @@ class StudyConfig(Frozen):
     transfer: tuple[BuiltInSource, ...] | None = Field(default=None, description="other texts that are evaluated on")
     tokenizer: TokenizerConfig | None = Field(default=None, description="keys of `tokenizer` that differ")
     training: TrainingConfig | None = Field(default=None, description="keys of `training` that differ")
+
+    @property
+    def plans(self) -> bool:
+        """Whether its fits say what to train for a budget; the other studies measure, and plan nothing."""
+        return bool(PLANNING_FITS & set(self.fits))
 
 
 def parse_config(model: type[Model], raw: dict[str, Any], origin: str) -> Model:

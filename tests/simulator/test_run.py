@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from tests.conftest import run_spec
 
+from scaling_lab.config import BuiltInSource
 from scaling_lab.errors import ConfigError
 from scaling_lab.simulator.planted import PLANTED
 from scaling_lab.simulator.run import OFFSETS, SEED_NOISE, simulate
@@ -93,6 +94,10 @@ def test_other_texts_lie_above_the_test_set_and_late_positions_below_early_ones(
     positions = sets["test"]["loss_by_position_nats"]
     assert np.mean(positions) == pytest.approx(sets["test"]["loss_nats"])
     assert positions == sorted(positions, reverse=True)
+
+
+def test_every_text_that_a_configuration_may_name_can_be_simulated() -> None:
+    assert set(OFFSETS) == {"validation", "test", "unseen", *get_args(BuiltInSource)}
 
 
 @pytest.mark.parametrize(

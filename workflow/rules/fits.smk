@@ -3,7 +3,9 @@
 FIT_CODE = ["science/**/*.py", "fits/*.py"]
 
 # The documents of a study beside its fits, results/plans/{study}/{name}.json.
-PLANS = ["plan", "backtest", "noise", "approaches", "sensitivity"]
+def plans_of(study):
+    choices = ["approaches", "sensitivity"] if study.plans else []
+    return ["plan", "backtest", "noise", *choices]
 
 
 rule fit:

@@ -79,10 +79,12 @@ def run_rows(data: StudyData) -> list[dict[str, Any]]:
     return sorted(data.runs, key=lambda row: (row["params_non_embedding"], row["tokens"], row["seed"]))
 
 
-def warnings(data: StudyData, laws: list[dict[str, Any]]) -> list[str]:
-    """Everything that a fit, the plan or the backtest warned of, each once, with its origin."""
+def warnings(data: StudyData, laws: list[dict[str, Any]], plans: bool) -> list[str]:
+    """Everything that a fit and, where the study plans, the plan and the backtest warned of, once, with its origin."""
     found = [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
     found += [f"{law['title']}: refused, {law['reason']['message']}" for law in laws if not law["ok"]]
+    if not plans:
+        return list(dict.fromkeys(found))
     found += [f"Plan: {note}" for note in plan_notes(data)]
     found += [
         f"Backtest of {name}: refused, {outcome['reason']['message']}"
