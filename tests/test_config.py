@@ -44,7 +44,7 @@ def test_a_block_takes_tokens_or_budgets() -> None:
 
 
 def test_an_unknown_study_is_named_beside_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="studies: 'defaul' is not one of .*default.*smoke"):
+    with pytest.raises(ConfigError, match=r"studies: 'defaul' is not one of .*default.*smoke"):
         load_experiment({"studies": ["defaul"]}, STUDIES)
 
 

@@ -125,6 +125,12 @@ def study_files(pattern, names):
     ]
 
 
+def plans_of(study):
+    """Documents of a study beside its fits: results/plans/{study}/{name}.json."""
+    choices = ["approaches", "sensitivity"] if study.plans else []
+    return ["plan", "backtest", "noise", *choices]
+
+
 onstart:
     hold_results_lock(Path("results"))
     follow_progress(RUNS, Path("results"))

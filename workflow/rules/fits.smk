@@ -2,11 +2,6 @@
 
 FIT_CODE = ["science/**/*.py", "fits/*.py"]
 
-# The documents of a study beside its fits, results/plans/{study}/{name}.json.
-def plans_of(study):
-    choices = ["approaches", "sensitivity"] if study.plans else []
-    return ["plan", "backtest", "noise", *choices]
-
 
 rule fit:
     """Fit one law. A law that the data cannot identify is written as refused, with its reason."""
