@@ -70,3 +70,29 @@ def test_kaplan_rule_refuses_models_beyond_its_range() -> None:
     config = parse_config(Config, {"training": {"learning_rate": {"rule": "kaplan", "coefficient": 1}}}, "config")
     with pytest.raises(ConfigError, match=r"grid.0: learning_rate.rule kaplan holds up to 1e10"):
         expand({"shapes": [[100, 8192]], "tokens": [10**6]}, config=config)
+
+
+TRUNK = {"schedule": {"trunk": True, "warmup_tokens": 8192}, "batch": {"coefficient": 512, "exponent": 0}}
+
+
+def test_horizons_of_a_trunk_differ_in_their_tokens_alone() -> None:
+    config = parse_config(Config, {"training": TRUNK}, "config")
+    short, long = expand({"shapes": [[1, 8]], "tokens": [10**5, 10**6]}, config=config).values()
+    assert short.model_copy(update={"tokens": long.tokens}) == long
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        (TRUNK | {"batch": {"exponent": 0.5}}, r"grid.0: batch: rule power with exponent 0.5 depends on the horizon"),
+        (
+            TRUNK | {"schedule": {"trunk": True, "name": "cosine", "warmup_tokens": 0}},
+            r"grid.0: trunk: only wsd has a constant part",
+        ),
+        (TRUNK | {"schedule": {"trunk": True}}, r"grid.0: schedule.warmup_tokens: 65536 is more than"),
+    ],
+)
+def test_a_trunk_that_depends_on_the_horizon_is_refused(training: dict[str, Any], message: str) -> None:
+    config = parse_config(Config, {"training": training}, "config")
+    with pytest.raises(ConfigError, match=message):
+        expand({"shapes": [[1, 8]], "tokens": [10**5]}, config=config)

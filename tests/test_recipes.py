@@ -1,109 +1,94 @@
-"""What a study, or a cell of its grid, may say differently from the configuration."""
+"""Rules by name in the configuration: units, coefficients, and what a trunk needs of them."""
 
 from typing import Any
 
 import pytest
 
-from scaling_lab.config import Config, GridBlock, StudyConfig, parse_config
+from scaling_lab.config import TrainingConfig, parse_config
 from scaling_lab.errors import ConfigError
-from scaling_lab.grid import expand_study, study_datasets
-from scaling_lab.recipes import merged, recipes, study_settings
+from scaling_lab.recipes import batch_tokens, make_schedule, peak_learning_rate, refuse_trunk_that_knows_its_horizon
+from scaling_lab.science.accounting import Shape
+from scaling_lab.science.hyperparameters import PUBLISHED_BATCHES, PUBLISHED_RATES
 
-CONFIG = parse_config(Config, {"transfer": ["wiki"], "tokenizer": {"vocab_size": 2048}}, "config")
-BLOCK = {"shapes": [[1, 8]], "tokens": [100_000]}
-
-
-def study(**raw: Any) -> StudyConfig:
-    whole = {"question": "What may a study change?", "grid": [BLOCK], "fits": ["params"], "figures": []} | raw
-    return parse_config(StudyConfig, whole, "test.yaml")
+MODEL = Shape(12, 768, 12, 3072, 1024, 50257, "learned")
+TOKENS = 2e9
+FLOPS = (72 * 12 * 768**2 + 12 * 12 * 768 * 1024) * TOKENS  # DeepSeek's M D
 
 
-def settings(**raw: Any) -> Config:
-    return study_settings(study(**raw), CONFIG, "test.yaml")
+def training(**raw: Any) -> TrainingConfig:
+    return parse_config(TrainingConfig, {"context": 1024, **raw}, "training")
 
 
-def test_a_study_that_says_nothing_leaves_the_configuration() -> None:
-    assert settings() == CONFIG
+@pytest.mark.parametrize(
+    ("rule", "rate"),
+    [
+        ("power", 0.19 * 84_934_656**-0.32),
+        ("kaplan", 6.920937e-4),
+        ("deepseek", 0.3118 * FLOPS**-0.125),
+        ("step", 1.79 * 84_934_656**-0.713 * TOKENS**0.307),
+        ("porian", 3.7 * (84_934_656 + 768 * 50257) ** -0.36),
+        ("olmo", 0.0047 * (84_934_656 / 108e6) ** (-1 / 3)),
+    ],
+)
+def test_rates_by_name_count_as_their_papers_do(rule: str, rate: float) -> None:
+    recipe = training(learning_rate={"rule": rule})
+    assert peak_learning_rate(MODEL, TOKENS, recipe) == pytest.approx(rate, rel=1e-3)
+    twice = training(learning_rate={"rule": rule, "coefficient": 0.38 if rule == "power" else 2})
+    assert peak_learning_rate(MODEL, TOKENS, twice) == pytest.approx(2 * rate, rel=1e-3)
 
 
-def test_keys_of_a_study_replace_theirs_and_leave_the_others() -> None:
-    own = settings(
-        corpus="technical",
-        transfer=[],
-        tokenizer={"kind": "bytes"},
-        training={"dropout": 0.1, "optimizer": {"beta2": 0.95}},
-    )
-    assert (own.corpus.name, own.transfer, own.tokenizer.kind) == ("technical", (), "bytes")
-    assert own.tokenizer.vocab_size == 2048
-    assert (own.training.dropout, own.training.optimizer.beta2) == (0.1, 0.95)
-    assert own.training.optimizer.clip_norm == CONFIG.training.optimizer.clip_norm
-    assert own.training.context == CONFIG.training.context
+@pytest.mark.parametrize(
+    ("rule", "tokens"),
+    [
+        ("power", 0.5 * TOKENS**0.5),
+        ("deepseek", 0.2920 * FLOPS**0.3271),
+        ("step", 0.58 * TOKENS**0.571),
+        ("porian", 0.7576 * (84_934_656 + 768 * 50257) ** 0.703),
+        ("olmo", 2048 * 160 * (84_934_656 / 108e6) ** (2 / 3)),
+        ("zhang", 512 * 93.20 * 84.934656**0.47),
+    ],
+)
+def test_batches_by_name_are_whole_contexts_of_tokens(rule: str, tokens: float) -> None:
+    found = batch_tokens(MODEL, TOKENS, training(batch={"rule": rule}))
+    assert found % 1024 == 0
+    assert found == pytest.approx(tokens, abs=512)
+
+
+def test_every_published_rule_has_a_name_in_the_configuration() -> None:
+    assert all(peak_learning_rate(MODEL, TOKENS, training(learning_rate={"rule": r})) > 0 for r in PUBLISHED_RATES)
+    assert all(batch_tokens(MODEL, TOKENS, training(batch={"rule": r})) > 0 for r in PUBLISHED_BATCHES)
+
+
+FIXED = {"rule": "power", "coefficient": 4096, "exponent": 0}
 
 
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"training": {"dropuot": 0.1}}, "test.yaml: training.dropuot: unknown key"),
-        ({"training": {"context": 1}}, r"test.yaml: training.context: .*greater than or equal to 2 \(got 1\)"),
-        ({"tokenizer": {"vocab_size": 3}}, "test.yaml: tokenizer.vocab_size: .*257"),
-        ({"corpus": "pros"}, "test.yaml: corpus: 'pros' is not one of prose, technical, sample"),
+        ({}, "batch: rule power with exponent 0.5 depends on the horizon"),
+        ({"batch": {"rule": "step"}}, "batch: rule step"),
+        ({"batch": FIXED, "learning_rate": {"tokens_exponent": 0.1}}, "learning_rate: rule power with tokens_exponent"),
+        ({"batch": FIXED, "learning_rate": {"rule": "deepseek"}}, "learning_rate: rule deepseek"),
     ],
 )
-def test_a_bad_key_of_a_study_is_named_by_its_path(raw: dict[str, Any], message: str) -> None:
+def test_a_trunk_refuses_rules_that_know_the_horizon(raw: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        settings(**raw)
+        refuse_trunk_that_knows_its_horizon(MODEL, training(**raw))
 
 
-def vary(**values: list[Any]) -> list[Config]:
-    return list(
-        recipes(
-            GridBlock.model_validate({**BLOCK, "vary": {k.replace("__", "."): v for k, v in values.items()}}), CONFIG
-        )
-    )
+def test_a_trunk_takes_rules_by_size() -> None:
+    for batch, rate in (
+        (FIXED, {"rule": "power"}),
+        ({"rule": "porian"}, {"rule": "porian"}),
+        (FIXED, {"rule": "olmo"}),
+    ):
+        refuse_trunk_that_knows_its_horizon(MODEL, training(batch=batch, learning_rate=rate))
 
 
-def test_a_block_varies_text_tokenizer_and_recipe() -> None:
-    found = vary(corpus=["prose", "technical"], tokenizer__vocab_size=[512, 1024], dropout=[0.0, 0.1])
-    assert len(found) == 8
-    assert {(c.corpus.name, c.tokenizer.vocab_size, c.training.dropout) for c in found} == {
-        (name, size, dropout) for name in ("prose", "technical") for size in (512, 1024) for dropout in (0.0, 0.1)
-    }
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"dropuot": [0.1]}, "vary.dropuot: not a key of `training`, nor `corpus` or a key of `tokenizer`"),
-        ({"dropout.rate": [0.1]}, "vary.dropout.rate: not a key"),
-        ({"tokenizer.size": [512]}, "vary.tokenizer.size: not a key"),
-        ({"transfer": [["wiki"]]}, "vary.transfer: not a key"),
-        ({"corpus": ["pros"]}, "vary: corpus: 'pros' is not one of"),
-        ({"dropout": [2]}, "vary: training.dropout: .*less than 1"),
-    ],
-)
-def test_what_cannot_vary_is_named(values: dict[str, list[Any]], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        vary(**values)
-
-
-def test_three_vocabularies_are_three_datasets_and_the_runs_know_theirs() -> None:
-    grid = [{**BLOCK, "vary": {"tokenizer.vocab_size": [512, 1024, 4096]}}]
-    three = study(grid=grid)
-    datasets = study_datasets(three, CONFIG)
-    runs = list(expand_study("test", three, CONFIG).values())
-    assert [run.dataset for run in runs] == list(datasets)
-    assert [run.architecture.vocab_size for run in runs] == [512, 1024, 4096]
-    assert [data.tokenizer.vocab_size for data in datasets.values()] == [512, 1024, 4096]
-
-
-def test_studies_of_equal_settings_share_their_runs() -> None:
-    own = expand_study("a", study(), settings(tokenizer={"vocab_size": 512}))
-    varied = study(grid=[{**BLOCK, "vary": {"tokenizer.vocab_size": [512]}}])
-    assert own == expand_study("b", varied, CONFIG)
-
-
-def test_overlays_merge_mapping_by_mapping() -> None:
-    base = {"a": {"b": 1, "c": 2}, "d": 3}
-    assert merged(base, {"a": {"c": 4}, "e": {"f": 5}}) == {"a": {"b": 1, "c": 4}, "d": 3, "e": {"f": 5}}
-    assert merged(base, {"a": "text"}) == {"a": "text", "d": 3}
-    assert base == {"a": {"b": 1, "c": 2}, "d": 3}
+def test_a_trunk_refuses_a_horizon_that_its_warmup_is_too_long_for() -> None:
+    recipe = training(schedule={"trunk": True, "warmup_tokens": 20_000})
+    assert make_schedule(100_000, 1024, recipe).warmup_tokens == 19 * 1024
+    with pytest.raises(
+        ConfigError, match=r"schedule.warmup_tokens: 20000 is more than schedule.warmup_fraction = 0.2 of"
+    ):
+        make_schedule(99_000, 1024, recipe)

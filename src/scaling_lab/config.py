@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from scaling_lab.errors import ConfigError
+from scaling_lab.frozen import Frozen
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Positions
-from scaling_lab.spec import Frozen
+from scaling_lab.spec import CooldownShape, ScheduleName
 
 Model = TypeVar("Model", bound=Frozen)
 
@@ -79,28 +80,36 @@ class TokenizerConfig(Frozen):
 
 
 class LearningRateConfig(Frozen):
-    """Peak rate by non-embedding parameters N and training tokens D."""
+    """Peak rate by parameters N and training tokens D."""
 
-    rule: Literal["power", "kaplan"] = Field(
+    rule: Literal["power", "kaplan", "deepseek", "step", "porian", "olmo"] = Field(
         default="power",
-        description="power: coefficient * N^-params_exponent * D^-tokens_exponent; kaplan: coefficient * Eq D.1",
+        description="power: coefficient * N^-params_exponent * D^-tokens_exponent, N without embeddings; the others: "
+        "coefficient * the published rule, N and C counted as its paper does",
     )
-    coefficient: float = Field(default=0.19, gt=0, allow_inf_nan=False, description="see `rule`")
-    params_exponent: float = Field(default=0.32, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all N")
-    tokens_exponent: float = Field(default=0.0, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all D")
+    coefficient: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="of the rule: 0.19 for `power`, 1 for the others"
+    )
+    params_exponent: float = Field(default=0.32, ge=-2, le=2, allow_inf_nan=False, description="power; 0: all N alike")
+    tokens_exponent: float = Field(default=0.0, ge=-2, le=2, allow_inf_nan=False, description="power; 0: all D alike")
 
 
 class BatchConfig(Frozen):
-    """Tokens per optimizer step by training tokens D, rounded to whole contexts."""
+    """Tokens per optimizer step by parameters N and training tokens D, rounded to whole contexts."""
 
-    rule: Literal["power"] = Field(default="power", description="coefficient * D^exponent (the form of Step Law)")
-    coefficient: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="tokens, where the exponent is 0")
-    exponent: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False, description="0: the same at all D")
+    rule: Literal["power", "deepseek", "step", "porian", "olmo", "zhang", "zhang_fixed_data"] = Field(
+        default="power", description="power: coefficient * D^exponent; the others: coefficient * the published rule"
+    )
+    coefficient: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="of the rule: 0.5 for `power`, 1 for the others"
+    )
+    exponent: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False, description="power; 0: all D alike")
 
 
 class OptimizerConfig(Frozen):
-    """AdamW."""
+    """AdamW, or Adafactor, which has none of beta1, beta2 and epsilon."""
 
+    name: Literal["adamw", "adafactor"] = Field(default="adamw", description="adafactor: as Kaplan's largest models")
     beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the first moment")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="decay of the second moment")
     epsilon: float = Field(default=1e-8, gt=0, description="added to the root of the second moment")
@@ -111,13 +120,24 @@ class OptimizerConfig(Frozen):
 class ScheduleConfig(Frozen):
     """Learning rate over the run."""
 
-    name: Literal["wsd", "cosine"] = Field(
-        default="wsd", description="wsd: constant with a 1 - sqrt cooldown; cosine: half a period matched to the run"
+    name: ScheduleName = Field(
+        default="wsd",
+        description="after the warmup; wsd: constant, then a cooldown; cosine: half a period; linear: to the end",
     )
     warmup_tokens: int = Field(default=65536, ge=0, description="linear warmup, at most `warmup_fraction` of the run")
     warmup_fraction: float = Field(default=0.2, ge=0, le=0.5, description="cap of the warmup as a share of the run")
     cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    cooldown_shape: CooldownShape = Field(
+        default="sqrt", description="wsd: 1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
+    )
+    period_fraction: float = Field(
+        default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length over the run's; 1 is matched"
+    )
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
+    trunk: bool = Field(
+        default=False,
+        description="wsd: runs that differ in horizon or cooldown alone are trained as one trunk with a cooldown each",
+    )
 
 
 class EvaluationConfig(Frozen):

@@ -14,7 +14,7 @@ from scaling_lab.config import Config, DataConfig, StudyConfig, parse_config
 from scaling_lab.datasets import corpus_id, source_id
 from scaling_lab.errors import ConfigError
 from scaling_lab.grid import expand_study, study_datasets
-from scaling_lab.recipes import study_settings
+from scaling_lab.overrides import study_settings
 from scaling_lab.spec import RunSpec
 
 # Training FLOP/s of one core on the smallest models here; resources ask for what the slowest machine needs.

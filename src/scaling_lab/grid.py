@@ -4,18 +4,19 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from scaling_lab.architectures import TransformerSpec
 from scaling_lab.config import Config, DataConfig, GridBlock, StudyConfig, TrainingConfig
 from scaling_lab.datasets import dataset_id, evaluation_sets
 from scaling_lab.errors import ConfigError
-from scaling_lab.recipes import recipes
-from scaling_lab.science.hyperparameters import BATCH_RULES, LEARNING_RATE_RULES
-from scaling_lab.spec import ArchitectureSpec, EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec
+from scaling_lab.overrides import recipes
+from scaling_lab.recipes import batch_tokens, make_schedule, peak_learning_rate, refuse_trunk_that_knows_its_horizon
+from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec
 
 
 def expand_study(name: str, study: StudyConfig, settings: Config) -> dict[str, RunSpec]:
     """Runs of a study by id, in the order of its grid; equal runs of several blocks appear once.
 
-    settings: the configuration as the study changes it (`recipes.study_settings`).
+    settings: the configuration as the study changes it (`overrides.study_settings`).
 
     Raises:
         ConfigError: naming the study, the block and the key, for a run that cannot exist.
@@ -49,8 +50,8 @@ def _expand_block(block: GridBlock, settings: Config) -> Iterator[RunSpec]:
                 yield from (_run_spec(architecture, tokens, seed, recipe, dataset) for seed in block.seeds)
 
 
-def _architecture(n_layer: int, d_model: int, training: TrainingConfig, vocab_size: int) -> ArchitectureSpec:
-    return ArchitectureSpec(
+def _architecture(n_layer: int, d_model: int, training: TrainingConfig, vocab_size: int) -> TransformerSpec:
+    return TransformerSpec(
         n_layer=n_layer,
         d_model=d_model,
         n_head=_heads(d_model, training.head_dim),
@@ -68,15 +69,17 @@ def _heads(d_model: int, head_dim: int) -> int:
     return max(fitting, default=1)
 
 
-def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
+def _token_counts(block: GridBlock, architecture: TransformerSpec) -> list[float]:
     per_token = architecture.shape.flops_per_token(block.flops)
     least, most = block.token_range or (0, float("inf"))
     return [*block.tokens, *(c / per_token for c in block.budgets if least <= c / per_token <= most)]
 
 
-def _run_spec(architecture: ArchitectureSpec, tokens: float, seed: int, recipe: Config, dataset: str) -> RunSpec:
-    training = recipe.training
-    batch = batch_tokens(tokens, training)
+def _run_spec(architecture: TransformerSpec, tokens: float, seed: int, recipe: Config, dataset: str) -> RunSpec:
+    training, shape = recipe.training, architecture.shape
+    if training.schedule.trunk:
+        refuse_trunk_that_knows_its_horizon(shape, training)
+    batch = batch_tokens(shape, tokens, training)
     tokens = max(1, round(tokens / batch)) * batch
     return RunSpec(
         dataset=dataset,
@@ -84,38 +87,10 @@ def _run_spec(architecture: ArchitectureSpec, tokens: float, seed: int, recipe: 
         tokens=tokens,
         batch_tokens=batch,
         optimizer=OptimizerSpec(
-            learning_rate=peak_learning_rate(architecture.shape.params_non_embedding, tokens, training),
-            **training.optimizer.model_dump(),
+            learning_rate=peak_learning_rate(shape, tokens, training), **training.optimizer.model_dump()
         ),
-        schedule=_schedule(tokens, batch, training),
+        schedule=make_schedule(tokens, batch, training),
         evaluation=EvaluationSpec(sets=evaluation_sets(recipe), **training.evaluation.model_dump()),
         seed=seed,
         simulate=recipe.simulate,
-    )
-
-
-def batch_tokens(tokens: float, training: TrainingConfig) -> int:
-    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts."""
-    settings = training.batch.model_dump()
-    batch = BATCH_RULES[settings.pop("rule")](tokens, **settings)
-    return max(1, round(batch / training.context)) * training.context
-
-
-def peak_learning_rate(params: float, tokens: float, training: TrainingConfig) -> float:
-    """Peak rate for non-embedding parameters and tokens by the recipe's rule, to four digits.
-
-    Four, so that ids agree between machines whose pow differs in the last bit.
-    """
-    settings = training.learning_rate.model_dump()
-    return float(f"{LEARNING_RATE_RULES[settings.pop('rule')](params, tokens, **settings):.4g}")
-
-
-def _schedule(tokens: int, batch: int, training: TrainingConfig) -> ScheduleSpec:
-    schedule = training.schedule
-    warmup = min(schedule.warmup_tokens, int(schedule.warmup_fraction * tokens))
-    return ScheduleSpec(
-        name=schedule.name,
-        warmup_tokens=warmup // batch * batch,
-        cooldown_fraction=schedule.cooldown_fraction,
-        final_fraction=schedule.final_fraction,
     )

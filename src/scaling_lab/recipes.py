@@ -1,67 +1,82 @@
-"""The configuration as a study, and each cell of its grid, changes it: another text, tokenizer or recipe."""
+"""The numbers that the recipe gives to one run, by the rules of `training`: batch, peak rate, schedule."""
 
-from collections.abc import Iterator, Mapping
-from itertools import product
-from typing import Any
-
-from scaling_lab.config import Config, GridBlock, StudyConfig, TokenizerConfig, TrainingConfig, parse_config
+from scaling_lab.config import TrainingConfig
 from scaling_lab.errors import ConfigError
-from scaling_lab.spec import Frozen
+from scaling_lab.science.accounting import Architecture
+from scaling_lab.science.hyperparameters import (
+    PUBLISHED_BATCHES,
+    PUBLISHED_RATES,
+    PublishedRule,
+    counted_params,
+    power_batch,
+    power_rate,
+)
+from scaling_lab.spec import ScheduleSpec
+
+# Coefficients of the power laws where the configuration gives none: tuned on the default text.
+RATE_COEFFICIENT, BATCH_COEFFICIENT = 0.19, 0.5
 
 
-def study_settings(study: StudyConfig, config: Config, origin: str) -> Config:
-    """`config` with the corpus, transfer texts, tokenizer and training keys that the study says differently.
+def batch_tokens(model: Architecture, tokens: float, training: TrainingConfig) -> int:
+    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts."""
+    settings = training.batch
+    if settings.rule == "power":
+        batch = power_batch(tokens, settings.coefficient or BATCH_COEFFICIENT, settings.exponent)
+    else:
+        rule = PUBLISHED_BATCHES[settings.rule]
+        batch = (settings.coefficient or 1) * _apply(settings.rule, rule, model, tokens)
+    return max(1, round(batch / training.context)) * training.context
+
+
+def peak_learning_rate(model: Architecture, tokens: float, training: TrainingConfig) -> float:
+    """Peak rate by the recipe's rule, to four digits, so that ids agree where pow differs in the last bit."""
+    settings = training.learning_rate
+    if settings.rule == "power":
+        coefficient = settings.coefficient or RATE_COEFFICIENT
+        exponents = settings.params_exponent, settings.tokens_exponent
+        rate = power_rate(model.params_non_embedding, tokens, coefficient, *exponents)
+    else:
+        rule = PUBLISHED_RATES[settings.rule]
+        rate = (settings.coefficient or 1) * _apply(settings.rule, rule, model, tokens)
+    return float(f"{rate:.4g}")
+
+
+def _apply(name: str, rule: PublishedRule, model: Architecture, tokens: float) -> float:
+    """A published rule with N and C counted as its paper counts them."""
+    return rule(model.params(counted_params(name)), tokens, model.training_flops("deepseek", tokens))
+
+
+def make_schedule(tokens: int, batch: int, training: TrainingConfig) -> ScheduleSpec:
+    """The schedule of a run; the warmup is whole batches, and of a horizon shorter than its cap only a share.
 
     Raises:
-        ConfigError: naming `origin` and the key, where a study's key does not go together with the configuration's.
+        ConfigError: the runs of a trunk share one warmup, which is too long for this horizon.
     """
-    own: dict[str, Any] = {}
-    if study.corpus is not None:
-        own["corpus"] = study.corpus
-    if study.transfer is not None:
-        own["transfer"] = study.transfer
-    if study.tokenizer is not None:
-        own["tokenizer"] = parse_config(
-            TokenizerConfig, _with(config.tokenizer, study.tokenizer), f"{origin}: tokenizer"
+    schedule = training.schedule
+    most = int(schedule.warmup_fraction * tokens)
+    if schedule.trunk and schedule.warmup_tokens > most:
+        raise ConfigError(
+            f"schedule.warmup_tokens: {schedule.warmup_tokens} is more than schedule.warmup_fraction ="
+            f" {schedule.warmup_fraction} of {tokens} tokens, and the runs of a trunk share one warmup"
         )
-    if study.training is not None:
-        raw = _with(config.training, study.training)
-        own["training"] = parse_config(TrainingConfig, raw, f"{origin}: training")
-    return config.model_copy(update=own)
+    warmup = min(schedule.warmup_tokens, most) // batch * batch
+    return ScheduleSpec(warmup_tokens=warmup, **schedule.model_dump(exclude={"warmup_tokens", "warmup_fraction"}))
 
 
-def recipes(block: GridBlock, config: Config) -> Iterator[Config]:
-    """The configuration of each combination of the values that a block varies.
+def refuse_trunk_that_knows_its_horizon(model: Architecture, training: TrainingConfig) -> None:
+    """Runs of one trunk share rate and batch, whatever their horizon.
 
     Raises:
-        ConfigError: naming the varied key, if there is none such or it cannot have the value.
+        ConfigError: naming the rule that depends on tokens.
     """
-    for values in product(*block.vary.values()):
-        yield _vary(config, dict(zip(block.vary, values, strict=True))) if values else config
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes`, mapping by mapping: what an overlay does to a configuration."""
-    both = {key: merged(base[key], value) for key, value in changes.items() if _are_mappings(base.get(key), value)}
-    return {**base, **changes, **both}
-
-
-def _are_mappings(*values: Any) -> bool:
-    return all(isinstance(value, Mapping) for value in values)
-
-
-def _with(base: Frozen, changes: Frozen) -> dict[str, Any]:
-    return merged(base.model_dump(), changes.model_dump(exclude_unset=True))
-
-
-def _vary(config: Config, values: Mapping[str, Any]) -> Config:
-    raw = config.model_dump()
-    for path, value in values.items():
-        *parents, leaf = path.split(".")
-        node: Any = raw if path == "corpus" or parents[:1] == ["tokenizer"] else raw["training"]
-        for key in parents:
-            node = node.get(key) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or leaf not in node:
-            raise ConfigError(f"vary.{path}: not a key of `training`, nor `corpus` or a key of `tokenizer`")
-        node[leaf] = value
-    return parse_config(Config, raw, "vary")
+    near, far = 1e6, 1e12
+    if peak_learning_rate(model, near, training) != peak_learning_rate(model, far, training):
+        raise ConfigError(
+            f"learning_rate: rule {training.learning_rate.rule} with tokens_exponent"
+            f" {training.learning_rate.tokens_exponent} depends on the horizon; the runs of a trunk share one rate"
+        )
+    if batch_tokens(model, near, training) != batch_tokens(model, far, training):
+        raise ConfigError(
+            f"batch: rule {training.batch.rule} with exponent {training.batch.exponent} depends on the horizon;"
+            " the runs of a trunk share one batch (power with exponent 0, say)"
+        )

@@ -226,7 +226,7 @@ def test_lstm_by_hand() -> None:
 
 def test_universal_transformer_counts_parameters_once_and_work_every_time() -> None:
     once, deep = gpt2(2, 128), gpt2(6, 128)
-    reused = UniversalShape(2, 128, 1, 512, 1024, 50257, "learned", 3)
+    reused = UniversalShape(2, 128, 1, 512, 1024, 50257, "learned", reuse=3)
     assert reused.params_by_group == once.params_by_group
     assert reused.params_non_embedding == 393_216
     assert reused.params_with_reuse == 3 * 393_216 == deep.params_with_reuse
@@ -237,7 +237,7 @@ def test_universal_transformer_counts_parameters_once_and_work_every_time() -> N
 ARCHITECTURES: list[Architecture] = [
     *PUBLISHED_SHAPES.values(),
     LSTMShape(4, 32, 128, 1000),
-    UniversalShape(2, 24, 3, 96, 64, 500, "rotary", 4),
+    UniversalShape(2, 24, 3, 96, 64, 500, "rotary", reuse=4),
 ]
 
 
@@ -273,7 +273,7 @@ def test_groups_sum_to_the_total(n_layer: int, heads: int, size: int, inner: int
     ("build", "message"),
     [
         (lambda: LSTMShape(0, 8, 8, 256), "n_layer is 0"),
-        (lambda: UniversalShape(1, 8, 1, 32, 8, 256, "rotary", 0), "reuse is 0"),
+        (lambda: UniversalShape(1, 8, 1, 32, 8, 256, "rotary", reuse=0), "reuse is 0"),
         (lambda: UniversalShape(1, 9, 2, 32, 8, 256), "n_head 2 does not divide"),
         (lambda: ChinchillaShape(1, 8, 1, 0, 8), "d_head is 0"),
     ],

@@ -97,10 +97,9 @@ def largest_params(selection: Selection, params_column: str) -> Selection:
     """
     table = selection.table
     params, tokens = table.numbers(params_column), table.numbers("tokens")
-    shapes = [str(shape) for shape in table.shapes()]
-    names = np.array(shapes)
+    names = np.array(table.models())
     scores = {}
-    for name in sorted(set(shapes)):
+    for name in sorted(set(names)):
         data = tokens[names == name]
         amounts = len(np.unique(groups_of(data)))
         enough = amounts >= 4 and data.max() >= 10 / SAME * data.min()

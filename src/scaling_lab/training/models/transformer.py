@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling_lab.spec import ArchitectureSpec
+from scaling_lab.architectures import TransformerSpec
 
 # RoFormer's base of the rotary wavelengths.
 ROTARY_BASE = 10_000.0
@@ -35,7 +35,7 @@ class Attention(nn.Module):
 
     turns: Tensor | None
 
-    def __init__(self, arch: ArchitectureSpec) -> None:
+    def __init__(self, arch: TransformerSpec) -> None:
         super().__init__()
         self.n_head = arch.n_head
         self.dropout = arch.dropout
@@ -60,7 +60,7 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Two matrices with GELU between them."""
 
-    def __init__(self, arch: ArchitectureSpec) -> None:
+    def __init__(self, arch: TransformerSpec) -> None:
         super().__init__()
         self.expand = nn.Linear(arch.d_model, arch.d_ff)
         self.project = nn.Linear(arch.d_ff, arch.d_model)
@@ -73,7 +73,7 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x))."""
 
-    def __init__(self, arch: ArchitectureSpec) -> None:
+    def __init__(self, arch: TransformerSpec) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(arch.d_model)
         self.attention = Attention(arch)
@@ -110,7 +110,7 @@ class Head(torch.autograd.Function):
 class Transformer(nn.Module):
     """Tokens (B, T) to logits (B, T, V)."""
 
-    def __init__(self, arch: ArchitectureSpec) -> None:
+    def __init__(self, arch: TransformerSpec) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(arch.vocab_size, arch.d_model)
         learned = arch.positions == "learned"

@@ -3,16 +3,17 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from scaling_lab.architectures import TransformerSpec
 from scaling_lab.science.accounting import Positions
-from scaling_lab.spec import ArchitectureSpec, RunSpec
+from scaling_lab.spec import RunSpec
 from scaling_lab.training.evaluation import loss_by_position
-from scaling_lab.training.model import Head, Transformer, rotate, rotations, token_losses
+from scaling_lab.training.models.transformer import Head, Transformer, rotate, rotations, token_losses
 
 SHAPES = [(0, 8, 1), (1, 8, 1), (2, 24, 3), (3, 32, 2)]
 
 
-def architecture(n_layer: int, d_model: int, n_head: int, positions: Positions = "rotary") -> ArchitectureSpec:
-    return ArchitectureSpec(
+def architecture(n_layer: int, d_model: int, n_head: int, positions: Positions = "rotary") -> TransformerSpec:
+    return TransformerSpec(
         n_layer=n_layer,
         d_model=d_model,
         n_head=n_head,
