@@ -79,6 +79,11 @@ def corpus_of(wildcards):
     return EXPERIMENT.corpora[wildcards.corpus]
 
 
+def blocks_of(wildcards):
+    corpus = corpus_id(dataset_of(wildcards))
+    return f"results/corpora/{corpus}/blocks.parquet"
+
+
 def corpus_files(name):
     """An input function: the file `name` of every text of a corpus."""
     return lambda wildcards: [
