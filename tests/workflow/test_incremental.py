@@ -6,7 +6,7 @@ from tests.workflow.conftest import SMOKE, Workflow
 pytestmark = pytest.mark.slow
 
 STUDY = "config/studies/smoke.yaml"
-RUNS = 15
+RUNS = 17
 # Everything after the tables, but for what only the question and the options change.
 DECISION = {"compare_approaches": 1, "plan": 1, "measure_sensitivity": 1}
 ANALYSIS = {"fit": 6, "backtest": 1, "measure_noise": 1, **DECISION, "figure": 6, "report": 1, "publish": 1, "all": 1}
