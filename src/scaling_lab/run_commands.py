@@ -39,12 +39,13 @@ Fix = Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a parameter t
 LawNames = Annotated[list[str] | None, typer.Option("--law", help="a law; repeat for several (default: all that fit)")]
 Factor = Annotated[float, typer.Option(help="hold out the runs that cost more than the largest divided by this")]
 Json = Annotated[Path | None, typer.Option("--json", help="file to write, in full precision")]
+LawName = Annotated[str, typer.Option(help="law by name, such as hoffmann, kaplan, power or power_offset")]
 
 
 def fit(
     runs: Runs,
     *,
-    law: Annotated[str, typer.Option(help="law by name, such as hoffmann, kaplan, power or power_offset")],
+    law: LawName,
     params: Params = None,
     tokens: Tokens = None,
     flops: Flops = None,
