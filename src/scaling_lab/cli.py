@@ -38,9 +38,12 @@ def main() -> None:
     except ScalingLabError as error:
         _stop(str(error))
     except OSError as error:
-        if error.errno != errno.ENOSPC and "No space left" not in str(error):
+        # pyarrow raises a bare OSError for some failures and puts the reason into its text alone.
+        if error.errno == errno.ENOSPC or "No space left" in str(error):
+            _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
+        if error.filename is None:
             raise
-        _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
+        _stop(f"{error.filename}: {error.strerror}")
 
 
 def _stop(message: str) -> NoReturn:
@@ -247,18 +250,24 @@ def dry_run(
 
 @app.command()
 def count(
-    n_layer: Annotated[int, typer.Option(help="layers")],
-    d_model: Annotated[int, typer.Option(help="width")],
+    models: Annotated[list[str] | None, typer.Argument(help="published models, such as gpt2 or hoffmann-1018m")] = None,
+    n_layer: Annotated[int | None, typer.Option(help="layers of a model of your own")] = None,
+    d_model: Annotated[int | None, typer.Option(help="width")] = None,
     n_head: Annotated[int | None, typer.Option(help="heads (default: d_model / 64, at least 1)")] = None,
     d_ff: Annotated[int | None, typer.Option(help="feed-forward width (default: 4 d_model)")] = None,
     context: Annotated[int, typer.Option(help="tokens of context")] = 1024,
     vocab_size: Annotated[int, typer.Option(help="token ids")] = 50257,
+    reuse: Annotated[int, typer.Option(help="passes through the layers (a Universal Transformer)")] = 1,
+    lstm: Annotated[bool, typer.Option("--lstm", help="an LSTM of this depth and width")] = False,
     tokens: Annotated[float | None, typer.Option(help="training tokens, for the total FLOPs")] = None,
 ) -> None:
-    """Count parameters and FLOPs of a Transformer by every convention."""
-    from scaling_lab.counting import print_counts
+    """Count parameters and FLOPs by every convention: of published models, or of a model of your own."""
+    from scaling_lab.counting import own_shape, print_counts, published_shapes
 
-    print_counts(n_layer, d_model, n_head or max(1, d_model // 64), d_ff or 4 * d_model, context, vocab_size, tokens)
+    shapes = published_shapes(models or ())
+    if not models or n_layer is not None or d_model is not None:
+        shapes["yours"] = own_shape(n_layer, d_model, n_head, d_ff, context, vocab_size, reuse, lstm)
+    print_counts(shapes, tokens)
 
 
 @app.command()
