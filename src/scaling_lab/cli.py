@@ -5,16 +5,14 @@ Each reads files, calls one function and writes files.
 Heavy libraries are imported inside the commands that need them, so that `--help` and small jobs start at once.
 """
 
-import errno
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from scaling_lab import run_commands
-from scaling_lab.errors import ScalingLabError
+from scaling_lab.errors import reported_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -28,19 +26,8 @@ StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study;
 
 def main() -> None:
     """Run the command line; an error that the user can act on is one line on standard error, with exit code 2."""
-    try:
+    with reported_errors():
         app()
-    except ScalingLabError as error:
-        _stop(str(error))
-    except OSError as error:
-        if error.errno != errno.ENOSPC and "No space left" not in str(error):
-            raise
-        _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
-
-
-def _stop(message: str) -> NoReturn:
-    print(f"scaling-lab: {message}", file=sys.stderr)
-    sys.exit(2)
 
 
 @app.command()
@@ -121,11 +108,15 @@ def train(
     ] = 30,
 ) -> None:
     """Train the run of a spec.json, in its folder; goes on from its checkpoint."""
-    from scaling_lab.spec import RunSpec
-    from scaling_lab.training.run import train
+    from scaling_lab.trainer.client import should_serve, train_on_server
 
-    run = RunSpec.from_json(spec.read_text(encoding="utf-8"))
-    train(run, dataset.parent, spec.parent, threads=threads, checkpoint_seconds=checkpoint_seconds)
+    options = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
+    status = train_on_server(spec, dataset, options) if should_serve() else None
+    if status is None:
+        from scaling_lab.training.job import train_files
+
+        train_files(spec, dataset, **options)
+    raise typer.Exit(status or 0)
 
 
 @app.command()
