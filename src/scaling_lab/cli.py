@@ -7,7 +7,7 @@ Heavy libraries are imported inside the commands that need them, so that `--help
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -110,8 +110,8 @@ def train(
     """Train the run of a spec.json, in its folder; goes on from its checkpoint."""
     from scaling_lab.trainer.client import should_serve, train_on_server
 
-    options = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
-    status = train_on_server(spec, dataset, options) if should_serve() else None
+    options: dict[str, Any] = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
+    status = train_on_server(spec, dataset, options) if should_serve(options) else None
     if status is None:
         from scaling_lab.training.job import train_files
 

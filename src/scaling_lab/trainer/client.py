@@ -27,12 +27,13 @@ ATTEMPTS = 3
 GO_ON = "run the same command again: training goes on from the last checkpoint"
 
 
-def should_serve() -> bool:
-    """Whether runs of this process go to a server: on Linux, outside SLURM, unless switched off.
+def should_serve(options: dict[str, Any]) -> bool:
+    """Whether a run with these options goes to a server: on Linux, outside SLURM, on one device, unless switched off.
 
     Under SLURM a job has limits of its own, and its processes end with it. Elsewhere fork without exec is unsafe.
     """
-    return sys.platform == "linux" and "SLURM_JOB_ID" not in os.environ and os.environ.get(SWITCH) != "off"
+    alone = "SLURM_JOB_ID" in os.environ or options.get("devices", 1) > 1 or os.environ.get(SWITCH) == "off"
+    return sys.platform == "linux" and not alone
 
 
 def train_on_server(spec: Path, dataset: Path, options: dict[str, Any]) -> int | None:
