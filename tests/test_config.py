@@ -6,6 +6,7 @@ import yaml
 
 from scaling_lab.config import Config, StudyConfig, parse_config
 from scaling_lab.configdocs import documents
+from scaling_lab.datasets import source_id
 from scaling_lab.errors import ConfigError
 from scaling_lab.experiment import load_experiment, memory_mb, priority, runtime_minutes
 
@@ -19,7 +20,10 @@ STUDIES = REPOSITORY / "config" / "studies"
         ({"trainning": {}}, "config: trainning: unknown key"),
         ({"training": {"contxt": 1}}, "config: training.contxt: unknown key"),
         ({"training": {"context": 1}}, r"training.context: .*greater than or equal to 2 \(got 1\)"),
-        ({"corpus": "pros"}, "corpus: 'pros' is not one of prose, sample; your own text is a mapping with `paths`"),
+        (
+            {"corpus": "pros"},
+            "corpus: 'pros' is not one of prose, technical, sample; your own text is a mapping with `paths`",
+        ),
         ({"corpus": {"name": "mine"}}, "corpus: give `sources` .* or `paths`"),
         ({"corpus": {"name": "My Text", "paths": ["a"]}}, "corpus.name: .*pattern"),
         ({"tokenizer": {"kind": "bpe", "vocab_size": 12}}, "tokenizer.vocab_size: .*257"),
@@ -48,11 +52,9 @@ def test_own_files_are_found_in_order_and_missing_ones_named(tmp_path: Path) -> 
     for name in ("b.txt", "a.txt", "notes.md"):
         (tmp_path / name).write_text("text")
     own = load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path)]}}, STUDIES)
-    (source,) = own.sources
-    assert own.own_files(source) == [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
-    assert own.own_files("wiki") == []
+    assert own.texts == {source_id(own.config.corpus): [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]}
     with pytest.raises(ConfigError, match=r"corpus.paths: '.*c\*.txt' matches no .txt"):
-        load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path / "c*.txt")]}}, STUDIES)
+        _ = load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path / "c*.txt")]}}, STUDIES).texts
 
 
 @pytest.mark.parametrize("name", documents())

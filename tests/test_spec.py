@@ -28,7 +28,11 @@ CHANGES = {
     "recipe": 2,
     "architecture__dropout": 0.1,
     "optimizer__learning_rate": 0.011,
+    "optimizer__name": "adafactor",
     "schedule__name": "cosine",
+    "schedule__cooldown_shape": "linear",
+    "schedule__period_fraction": 1.5,
+    "schedule__trunk": True,
     "evaluation__points": 3,
 }
 
@@ -51,7 +55,9 @@ def test_the_id_is_pinned() -> None:
         ({"tokens": 1000}, "tokens: 1000 is not a multiple of batch_tokens = 128"),
         ({"optimizer__learning_rate": float("nan")}, "finite number"),
         ({"tokens": 0}, "greater than or equal to 1"),
-        ({"schedule__name": "linear"}, "'wsd' or 'cosine'"),
+        ({"schedule__name": "step"}, "'wsd', 'cosine', 'linear' or 'constant'"),
+        ({"schedule": {"name": "cosine", "warmup_tokens": 0, "trunk": True}}, "trunk: only wsd has a constant part"),
+        ({"schedule": {"warmup_tokens": 12800, "trunk": True}}, "warmup_tokens: 12800 is more than the 10240 tokens"),
         ({"unknown": 1}, "Extra inputs are not permitted"),
     ],
 )

@@ -189,15 +189,15 @@ def plan_study(
 def report(
     studies: StudyNames,
     *,
-    corpus: Annotated[Path, typer.Option(help="manifest.json of the split corpus")],
-    tokens: Annotated[Path, typer.Option(help="manifest.json of the token store")],
+    corpus: Annotated[list[Path] | None, typer.Option(help="manifest.json of a split corpus; repeatable")] = None,
+    tokens: Annotated[list[Path] | None, typer.Option(help="manifest.json of a token store; repeatable")] = None,
     results: Results = Path("results"),
     output: Output,
 ) -> None:
     """Render the self-contained report."""
     from scaling_lab.report.render import render_report
 
-    render_report(studies, corpus, tokens, results, output)
+    render_report(studies, corpus or (), tokens or (), results, output)
 
 
 @app.command()

@@ -54,11 +54,13 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield f"| `{prefix}{name}` | {_allowed(field.annotation)} | {_default(field)} | {meaning} |"
             continue
         yield f"| `{prefix}{name}` | {'list of mappings' if repeated else 'mapping'} | | {meaning} |"
+        if field.default is None:  # keys of the configuration that a study may repeat: described there
+            continue
         yield from _rows(inner, f"{prefix}{name}{'[]' if repeated else ''}.")
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
-    candidates = [annotation, *get_args(annotation)]
+    candidates = [getattr(a, "__origin__", a) for a in (annotation, *get_args(annotation))]  # Annotated unwrapped
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 

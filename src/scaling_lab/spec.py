@@ -9,15 +9,11 @@ import hashlib
 import json
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from scaling_lab.science.accounting import FlopsConvention, Positions, Shape
-
-
-class Frozen(BaseModel):
-    """Immutable model that refuses unknown keys: base of specs and configuration alike."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from scaling_lab.architectures import ArchitectureSpec
+from scaling_lab.frozen import Frozen
+from scaling_lab.science.accounting import FlopsConvention
 
 
 def canonical_json(model: BaseModel) -> str:
@@ -31,35 +27,14 @@ def digest(*models: BaseModel) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-class ArchitectureSpec(Frozen):
-    """A decoder-only pre-norm Transformer with a tied head: GPT-2, with learned or rotary positions."""
-
-    n_layer: int = Field(ge=0)
-    d_model: int = Field(ge=1)
-    n_head: int = Field(ge=1)
-    d_ff: int = Field(ge=1)
-    context: int = Field(ge=1, description="tokens of context")
-    vocab_size: int = Field(ge=2)
-    positions: Positions = "rotary"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        if self.d_model % self.n_head:
-            raise ValueError(f"n_head: {self.n_head} heads do not divide d_model = {self.d_model}")
-        if self.positions == "rotary" and self.d_model // self.n_head % 2:
-            raise ValueError(f"positions: rotary needs an even head width, not {self.d_model} / {self.n_head}")
-        return self
-
-    @property
-    def shape(self) -> Shape:
-        """The same architecture as the accounting counts it."""
-        return Shape(self.n_layer, self.d_model, self.n_head, self.d_ff, self.context, self.vocab_size, self.positions)
-
-
 class OptimizerSpec(Frozen):
-    """AdamW (Loshchilov and Hutter 2019); decay applies to matrices, not to biases and norms."""
+    """AdamW (Loshchilov and Hutter 2019) or Adafactor (Shazeer and Stern 2018, as Kaplan's largest models used it).
 
+    Decay applies to matrices, not to biases and norms. Adafactor's step is relative: the rate times the root mean
+    square of each parameter, and the rate is at most 1 / sqrt(step).
+    """
+
+    name: Literal["adamw", "adafactor"] = "adamw"
     learning_rate: float = Field(gt=0, allow_inf_nan=False, description="peak rate")
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.99, ge=0, lt=1)
@@ -67,14 +42,37 @@ class OptimizerSpec(Frozen):
     weight_decay: float = Field(default=0.1, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
 
+    @model_validator(mode="after")
+    def _adafactor_has_no_betas(self) -> Self:
+        fields = type(self).model_fields
+        used = [n for n in ("beta1", "beta2", "epsilon") if getattr(self, n) != fields[n].default]
+        if self.name == "adafactor" and used:
+            raise ValueError(f"{used[0]}: {getattr(self, used[0])} is a setting of adamw; adafactor has none")
+        return self
+
+
+ScheduleName = Literal["wsd", "cosine", "linear", "constant"]
+CooldownShape = Literal["sqrt", "linear", "cosine", "square"]
+
 
 class ScheduleSpec(Frozen):
-    """Learning rate as a function of tokens: linear warmup, then `wsd` (constant, cooldown 1 - sqrt) or `cosine`."""
+    """Learning rate as a function of tokens: linear warmup, then one of the schedules of `training.schedule`."""
 
-    name: Literal["wsd", "cosine"] = "wsd"
+    name: ScheduleName = "wsd"
     warmup_tokens: int = Field(ge=0)
     cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    cooldown_shape: CooldownShape = Field(default="sqrt", description="wsd: 1 - sqrt(x), 1 - x, half a cosine, 1 - x^2")
+    period_fraction: float = Field(
+        default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length as a multiple of the run's"
+    )
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
+    trunk: bool = Field(default=False, description="wsd: runs that differ in horizon and cooldown share the rest")
+
+    @model_validator(mode="after")
+    def _trunks_are_constant(self) -> Self:
+        if self.trunk and self.name != "wsd":
+            raise ValueError(f"trunk: only wsd has a constant part to share, not {self.name}")
+        return self
 
 
 class EvaluationSpec(Frozen):
@@ -98,6 +96,7 @@ class RunSpec(Frozen):
     schedule: ScheduleSpec
     evaluation: EvaluationSpec
     seed: int = 0
+    simulate: str | None = Field(default=None, description="planted law that the losses are drawn from, untrained")
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
@@ -109,6 +108,21 @@ class RunSpec(Frozen):
             raise ValueError(f"tokens: {self.tokens} is not a multiple of batch_tokens = {self.batch_tokens}")
         return self
 
+    @model_validator(mode="after")
+    def _warmup_before_branch(self) -> Self:
+        if self.schedule.trunk and not self.schedule.warmup_tokens <= self.branch_tokens:
+            raise ValueError(
+                f"schedule.warmup_tokens: {self.schedule.warmup_tokens} is more than the {self.branch_tokens} tokens"
+                f" before the cooldown of a run of {self.tokens}"
+            )
+        return self
+
+    @property
+    def branch_tokens(self) -> int:
+        """Tokens, in whole batches, after which a wsd run begins to cool down."""
+        constant = self.tokens - self.schedule.cooldown_fraction * self.tokens
+        return int(constant // self.batch_tokens) * self.batch_tokens
+
     @property
     def steps(self) -> int:
         """Optimizer steps."""
@@ -116,9 +130,9 @@ class RunSpec(Frozen):
 
     @property
     def run_id(self) -> str:
-        """`{slug}-{digest}`: readable, and unique by content."""
-        size = f"L{self.architecture.n_layer}d{self.architecture.d_model}"
-        return f"{size}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
+        """`{slug}-{digest}`: readable, and unique by content. Nothing that was trained is called `simulated-`."""
+        simulated = "simulated-" if self.simulate else ""
+        return f"{simulated}{self.architecture.slug}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
 
     def flops(self, convention: FlopsConvention) -> float:
         """Training FLOPs of the run by a named convention of `science.accounting`."""

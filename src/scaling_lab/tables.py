@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scaling_lab.architectures import ArchitectureSpec
 from scaling_lab.errors import TableError
 from scaling_lab.files import atomic_path
 from scaling_lab.science.accounting import FLOPS_CONVENTIONS
@@ -34,6 +35,12 @@ UNITS = {
     "progress": "share of the run's tokens",
 }
 
+# Columns of the model beside `architecture` and `reuse`, named as in its spec.
+MODEL_FIELDS = (
+    "n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size", "positions", "dropout", "head_dim", "tied",
+    "parametrization", "base_width", "bptt_tokens",
+)  # fmt: skip
+
 
 def collect(runs: Sequence[str], runs_folder: Path, runs_table: Path, curves_table: Path) -> None:
     """Write `runs.parquet` and `curves.parquet` of the runs with the given ids.
@@ -42,7 +49,8 @@ def collect(runs: Sequence[str], runs_folder: Path, runs_table: Path, curves_tab
         TableError: a run's folder lacks a file, or its summary is of another run.
     """
     rows = [run_row(runs_folder / run) for run in runs]
-    _write(pa.Table.from_pylist(rows), runs_table)
+    columns = dict.fromkeys(column for row in rows for column in row)  # runs of another text have other sets
+    _write(pa.Table.from_pylist([{column: row.get(column) for column in columns} for row in rows]), runs_table)
     curves = [pq.read_table(runs_folder / run / "metrics.parquet") for run in runs]
     _write(pa.concat_tables(curves, promote_options="permissive"), curves_table)
 
@@ -60,16 +68,14 @@ def run_row(folder: Path) -> dict[str, Any]:
 
 
 def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
-    a = spec.architecture
     return {
         "run": spec.run_id,
         "status": summary["status"],
+        "simulated": spec.simulate is not None,
         "seed": spec.seed,
         "corpus": spec.dataset.split("-")[0],
         "tokens_id": spec.dataset,
-        **{name: getattr(a, name) for name in ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")},
-        "positions": a.positions,
-        "dropout": a.dropout,
+        **_model(spec.architecture),
         "tokens": spec.tokens,
         "unique_tokens": spec.tokens,
         "steps": spec.steps,
@@ -79,11 +85,18 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _model(architecture: ArchitectureSpec) -> dict[str, Any]:
+    """The fields of the model; empty where its kind has no such thing."""
+    fields = {"architecture": architecture.kind} | {name: getattr(architecture, name, None) for name in MODEL_FIELDS}
+    return fields | {"reuse": getattr(architecture, "reuse", 1)}
+
+
 def _counts(spec: RunSpec) -> dict[str, Any]:
     shape = spec.architecture.shape
     per_token = {name: shape.flops_per_token(name) for name, _ in FLOPS_CONVENTIONS}
     return {
         "params_non_embedding": shape.params_non_embedding,
+        "params_with_reuse": shape.params_with_reuse,
         "params_with_head": shape.params_with_head,
         "params_total": shape.params_total,
         **{f"flops_per_token_{name}": float(value) for name, value in per_token.items()},

@@ -58,6 +58,11 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words).replace("\N{NO-BREAK SPACE}", " "))
 
 
+def manifests(results: Path) -> tuple[list[Path], list[Path]]:
+    """Of the corpora, and of the token stores."""
+    return sorted(results.glob("corpora/*/manifest.json")), sorted(results.glob("tokens/*/manifest.json"))
+
+
 @pytest.fixture(scope="module")
 def parsed(page: Path) -> Page:
     return Page(page.read_text("utf-8"))
@@ -167,15 +172,15 @@ def test_simulated_studies_say_so(parsed: Page) -> None:
 
 
 def test_a_page_rendered_twice_is_the_same(page: Path, results: Path, tmp_path: Path) -> None:
-    manifests = results / "corpora" / "prose" / "manifest.json", results / "tokens" / "prose" / "manifest.json"
-    render_report(["simulated", "refused"], *manifests, results, tmp_path / "again.html")
+    render_report(["simulated", "refused"], *manifests(results), results, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
 def test_a_missing_study_or_manifest_is_named(results: Path, tmp_path: Path) -> None:
-    manifests = results / "corpora" / "prose" / "manifest.json", results / "tokens" / "prose" / "manifest.json"
     with pytest.raises(TableError, match="absent"):
-        render_report(["absent"], *manifests, results, tmp_path / "page.html")
+        render_report(["absent"], *manifests(results), results, tmp_path / "page.html")
     with pytest.raises(CorpusError, match="nowhere"):
-        render_report(["simulated"], tmp_path / "nowhere.json", manifests[1], results, tmp_path / "page.html")
+        render_report(
+            ["simulated"], [tmp_path / "nowhere.json"], manifests(results)[1], results, tmp_path / "page.html"
+        )
     assert not (tmp_path / "page.html").exists()

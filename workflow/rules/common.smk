@@ -1,9 +1,11 @@
 """The only Python of the workflow: the validated configuration, and helpers that look things up in it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
+from scaling_lab.datasets import corpus_id, source_ids
 from scaling_lab.errors import ConfigError
 from scaling_lab.experiment import load_experiment, memory_mb, priority, runtime_minutes
 from scaling_lab.progress import follow_progress, hold_results_lock
@@ -14,6 +16,17 @@ try:
     RUNS = EXPERIMENT.runs
 except ConfigError as error:
     raise WorkflowError(error)
+
+try:
+    TEXTS = EXPERIMENT.texts
+except ConfigError as error:
+    # A dry run also plans an experiment whose text lies on another machine.
+    if not any(
+        re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", word) for word in sys.argv
+    ):
+        raise WorkflowError(error)
+    TEXTS = {}
+    print(f"{error}; planned without it", file=sys.stderr)
 
 CONFIG = EXPERIMENT.config
 PACKAGE = Path(workflow.basedir) / "src" / "scaling_lab"
@@ -30,6 +43,8 @@ wildcard_constraints:
     study="[a-z0-9_]+",
     source="[a-z0-9_-]+",
     tokens="[0-9]+",
+    corpus="[^/]+",
+    dataset="[^/]+",
     run="[^/]+",
 
 
@@ -47,6 +62,22 @@ def study_of(wildcards):
 
 def spec_of(wildcards):
     return RUNS[wildcards.run]
+
+
+def dataset_of(wildcards):
+    return EXPERIMENT.datasets[wildcards.dataset]
+
+
+def corpus_of(wildcards):
+    return EXPERIMENT.corpora[wildcards.corpus]
+
+
+def corpus_files(name):
+    """An input function: the file `name` of every text of a corpus."""
+    return lambda wildcards: [
+        f"results/sources/{source}/{name}"
+        for source in source_ids(corpus_of(wildcards).corpus)
+    ]
 
 
 def run_files(name):

@@ -89,7 +89,9 @@ rule plan:
         runtime=30,
     params:
         plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
-        training=CONFIG.training.model_dump_json(),
+        training=lambda wildcards: EXPERIMENT.settings[
+            wildcards.study
+        ].training.model_dump_json(),
     shell:
         "scaling-lab plan-study {input.runs} --fits results/fits/{wildcards.study} --backtest {input.backtest} --plan {params.plan:q} --training {params.training:q}"
         " --output {output.plan} > {log} 2>&1"

@@ -13,7 +13,9 @@ rule specify_study:
     params:
         content=lambda wildcards: {
             "name": wildcards.study,
-            **study_of(wildcards).model_dump(mode="json", exclude={"grid"}),
+            **study_of(wildcards).model_dump(
+                mode="json", include={"question", "fit", "fits", "figures", "plan"}
+            ),
         },
     script:
         "../scripts/write_json.py"
@@ -30,8 +32,8 @@ rule report:
             lambda s: ["plan", "backtest", "noise"],
         ),
         figures=study_files("results/figures/{study}/{name}.svg", lambda s: s.figures),
-        corpus=rules.split_corpus.output.manifest,
-        tokens=rules.tokenize.output.manifest,
+        corpora=expand(rules.split_corpus.output.manifest, corpus=EXPERIMENT.corpora),
+        tokens=expand(rules.tokenize.output.manifest, dataset=EXPERIMENT.datasets),
         code=code("report/*.py", "report/*.j2", "report/*.css", *FIGURE_CODE),
     output:
         report="results/report.html",
@@ -42,6 +44,16 @@ rule report:
         "../../envs/cpu.yaml"
     params:
         studies=[f"--study {study}" for study in CONFIG.studies],
+        manifests=[
+            *(
+                f"--corpus results/corpora/{name}/manifest.json"
+                for name in EXPERIMENT.corpora
+            ),
+            *(
+                f"--tokens results/tokens/{name}/manifest.json"
+                for name in EXPERIMENT.datasets
+            ),
+        ],
     shell:
-        "scaling-lab report {params.studies} --corpus {input.corpus} --tokens {input.tokens} --results results"
+        "scaling-lab report {params.studies} {params.manifests} --results results"
         " --output {output.report} > {log} 2>&1"

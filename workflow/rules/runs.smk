@@ -20,8 +20,8 @@ rule train:
     """Train one model. An interrupted run goes on from its checkpoint, which no rule declares and none removes."""
     input:
         spec=rules.specify_run.output.spec,
-        tokens=rules.tokenize.output.manifest,
-        subset=lambda wildcards: f"{TOKENS}/subsets/{spec_of(wildcards).tokens}.json",
+        tokens=lambda wildcards: f"results/tokens/{spec_of(wildcards).dataset}/manifest.json",
+        subset=lambda wildcards: f"results/tokens/{spec_of(wildcards).dataset}/subsets/{spec_of(wildcards).tokens}.json",
     output:
         metrics="results/runs/{run}/metrics.parquet",
         summary="results/runs/{run}/summary.json",

@@ -105,6 +105,11 @@ class StudyData:
         """Rows of runs.parquet."""
         return read_rows(self.results / "tables" / self.name / "runs.parquet")
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the losses were drawn from planted laws. Nothing real ever shares a study with such runs."""
+        return any(row["simulated"] for row in self.runs)
+
     @cached_property
     def runs_by_id(self) -> dict[str, dict[str, Any]]:
         """Rows of runs.parquet by run."""

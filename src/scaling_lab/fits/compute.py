@@ -68,7 +68,7 @@ def average_seeds(table: RunTable, options: FitOptions) -> Cells:
     """One point per shape and amount of data; the loss is the geometric mean over its runs."""
     flops, params = table.numbers(options.flops_column), table.numbers(options.params_convention)
     loss, tokens = table.numbers(options.loss_column), groups_of(table.numbers("tokens"))
-    keys = [(str(shape), int(group)) for shape, group in zip(table.shapes(), tokens, strict=True)]
+    keys = [(model, int(group)) for model, group in zip(table.models(), tokens, strict=True)]
     cells: dict[tuple[str, int], list[int]] = {}
     for index, key in enumerate(keys):
         cells.setdefault(key, []).append(index)

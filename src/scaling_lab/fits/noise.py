@@ -12,12 +12,14 @@ from scipy.stats import chi2
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import reason_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
-from scaling_lab.fits.table import SHAPE_COLUMNS, RunTable, read_runs
+from scaling_lab.fits.table import SHAPE_COLUMNS, VARIANT_COLUMNS, RunTable, read_runs
 from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 MINIMUM_SEEDS = 3
-_SAME = (*SHAPE_COLUMNS, "tokens", "batch_tokens", "learning_rate", "schedule", "dropout", "tokens_id")
+_SAME = (
+    *SHAPE_COLUMNS, *VARIANT_COLUMNS, "tokens", "batch_tokens", "learning_rate", "schedule", "dropout", "tokens_id",
+)  # fmt: skip
 
 
 def run_noise(runs: Path, output: Path, options: FitOptions) -> None:

@@ -18,7 +18,7 @@ from scaling_lab.fits.output import write_json
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
 from scaling_lab.fits.table import RunTable, read_runs
-from scaling_lab.grid import batch_tokens, peak_learning_rate
+from scaling_lab.recipes import batch_tokens, peak_learning_rate
 from scaling_lab.science.accounting import ParamsConvention, Shape
 from scaling_lab.science.bootstrap import percentile_interval
 from scaling_lab.science.laws import LAWS
@@ -190,7 +190,7 @@ def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
     """The buildable model nearest to the optimal size, trained on the tokens that the budget pays for."""
     shape: Shape = study.family.nearest(params)
     per_token = shape.flops_per_token(study.family.flops_convention)
-    batch = batch_tokens(flops / per_token, study.training)
+    batch = batch_tokens(shape, flops / per_token, study.training)
     steps = max(1, round(flops / per_token / batch))
     tokens, own = steps * batch, shape.params(study.family.params_convention)
     loss = predicted_loss(study.law, own, tokens, study.seed) if study.law else None
@@ -201,7 +201,7 @@ def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
         "params_total": shape.params_total,
         "flops_per_token": per_token,
         "batch_tokens": batch,
-        "learning_rate": peak_learning_rate(shape.params_non_embedding, tokens, study.training),
+        "learning_rate": peak_learning_rate(shape, tokens, study.training),
         "schedule": study.training.schedule.model_dump(mode="json"),
         "steps": steps,
         "tokens": tokens,

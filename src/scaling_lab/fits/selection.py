@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,11 +54,42 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished. Raises TableError if none did."""
+    """Runs that finished, of one dataset and one architecture. Raises TableError if none did."""
     status = selection.table.values("status")
     if not (status == "ok").any():
         raise TableError(f"{selection.table.path}: no run has status ok")
-    return selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+    finished = selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+    return one_architecture(one_dataset(finished))
+
+
+def one_dataset(selection: Selection) -> Selection:
+    """Runs of the dataset that has the most (of equals the first): a law in nats holds for one text and tokenizer.
+
+    Where all runs are of one dataset nothing is filtered.
+    """
+    if "tokens_id" not in selection.table.columns:
+        return selection
+    datasets = selection.table.values("tokens_id")
+    counts = Counter(datasets.tolist())
+    if len(counts) == 1:
+        return selection
+    chosen = counts.most_common(1)[0][0]
+    reasons = [f"dataset is {name}, not {chosen}" for name in datasets]
+    return selection.keep("one_dataset", np.array(datasets == chosen, dtype=bool), reasons)
+
+
+def one_architecture(selection: Selection) -> Selection:
+    """The Transformers, or where there are none the most frequent kind: a law holds for one architecture.
+
+    Where all runs are of one kind nothing is filtered.
+    """
+    kinds = selection.table.columns.get("architecture", np.array([]))
+    counts = Counter(kinds.tolist())
+    if len(counts) <= 1:
+        return selection
+    chosen = "transformer" if "transformer" in counts else counts.most_common(1)[0][0]
+    reasons = [f"architecture is {kind}, not {chosen}" for kind in kinds]
+    return selection.keep("one_architecture", np.array(kinds == chosen, dtype=bool), reasons)
 
 
 def largest_tokens(selection: Selection, params_column: str) -> Selection:
@@ -79,10 +111,9 @@ def largest_params(selection: Selection, params_column: str) -> Selection:
     """
     table = selection.table
     params, tokens = table.numbers(params_column), table.numbers("tokens")
-    shapes = [str(shape) for shape in table.shapes()]
-    names = np.array(shapes)
+    names = np.array(table.models())
     scores = {}
-    for name in sorted(set(shapes)):
+    for name in sorted(set(names)):
         data = tokens[names == name]
         amounts = len(np.unique(groups_of(data)))
         enough = amounts >= 4 and data.max() >= 10 / SAME * data.min()

@@ -16,9 +16,13 @@ _NOT_TRANSFER = ("validation", "test")
 
 
 def largest_runs(data: StudyData) -> list[dict[str, Any]]:
-    """Of each shape its run on the most tokens (of several seeds the first), smallest model first."""
-    order = sorted(data.runs, key=lambda row: (row["params_total"], row["n_layer"], -row["tokens"], row["seed"]))
-    return [next(rows) for _, rows in groupby(order, lambda row: (row["n_layer"], row["d_model"], row["d_ff"]))]
+    """Of each shape and dataset its run on the most tokens (of several seeds the first), smallest model first."""
+
+    def cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return row["tokens_id"], row["params_total"], row["n_layer"], row["d_model"], row["d_ff"]
+
+    order = sorted(data.runs, key=lambda row: (*cell(row), -row["tokens"], row["seed"]))
+    return [next(rows) for _, rows in groupby(order, cell)]
 
 
 def transfer(data: StudyData) -> dict[str, Any] | None:
@@ -27,7 +31,10 @@ def transfer(data: StudyData) -> dict[str, Any] | None:
     if not names:
         return None
     rows = largest_runs(data)
-    gaps = {name: np.array([row[_loss(name)] - row["test_loss_nats"] for row in rows]) for name in names}
+    gaps = {
+        name: np.array([row[_loss(name)] - row["test_loss_nats"] for row in rows if row[_loss(name)] is not None])
+        for name in names
+    }
     return {
         "sets": ["test", *names],
         "rows": [_transfer_row(row, ["test", *names], data) for row in rows],
@@ -40,7 +47,11 @@ def transfer(data: StudyData) -> dict[str, Any] | None:
 
 def _transfer_row(row: Mapping[str, Any], sets: list[str], data: StudyData) -> dict[str, Any]:
     cells = [{"nats": row[_loss(name)], "bits_per_byte": row[f"bits_per_byte_{name}"]} for name in sets]
-    return {"params": row[data.params_column], "tokens": row["tokens"], "cells": cells}
+    return _size(row, data) | {"cells": cells}
+
+
+def _size(row: Mapping[str, Any], data: StudyData) -> dict[str, Any]:
+    return {"params": row[data.params_column], "tokens": row["tokens"], "dataset": row["tokens_id"]}
 
 
 def _evaluation_sets(row: Mapping[str, Any]) -> list[str]:
@@ -59,7 +70,7 @@ def by_position(data: StudyData) -> dict[str, Any]:
     for row in largest_runs(data):
         losses = row["test_loss_by_position_nats"]
         cells = [losses[at - 1] if at <= len(losses) else None for at in positions]
-        rows.append({"params": row[data.params_column], "tokens": row["tokens"], "cells": cells})
+        rows.append(_size(row, data) | {"cells": cells})
     return {"positions": positions, "rows": rows}
 
 

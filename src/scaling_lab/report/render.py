@@ -23,42 +23,43 @@ _PACKAGES = ("scaling-lab", "numpy", "scipy", "pyarrow", "matplotlib", "torch", 
 
 
 def render_report(
-    studies: Sequence[str], corpus_manifest: Path, tokens_manifest: Path, results: Path, output: Path
+    studies: Sequence[str], corpora: Sequence[Path], tokens: Sequence[Path], results: Path, output: Path
 ) -> None:
     """Write the report of `studies` to `output` (.html).
+
+    corpora, tokens: manifests of the split corpora and of the token stores that the runs read; a simulated study has
+    none.
 
     Raises:
         TableError: a table, fit, plan or figure of a study is missing.
         CorpusError: a manifest is missing.
     """
-    corpus = provenance.read_manifest(corpus_manifest)
-    tokens = provenance.read_manifest(tokens_manifest)
-    views = [
-        study_view(StudyData(name, results), tokens)
-        | {"files": provenance.hashed_files(results, name, corpus_manifest, tokens_manifest)}
-        for name in studies
-    ]
+    datasets = provenance.read_datasets(corpora, tokens)
+    views = [study_view(StudyData(name, results), datasets) for name in studies]
     page = (
         _environment()
         .get_template("report.html.j2")
         .render(
             studies=views,
-            corpus=corpus,
-            tokens=tokens,
-            texts=provenance.texts(corpus, tokens),
-            token_sets=provenance.token_sets(tokens),
+            datasets=datasets,
+            simulated=any(view["simulated"] for view in views),
+            texts=provenance.texts(datasets),
             versions={name: version(name) for name in _PACKAGES},
         )
     )
     write_text(output, page)
 
 
-def study_view(data: StudyData, tokens: dict[str, Any]) -> dict[str, Any]:
+def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[str, Any]:
     """Everything that the page says about one study, as plain values."""
+    own = {row["tokens_id"] for row in data.runs}
     laws = law_views(data)
-    ratio = provenance.bytes_per_token(tokens, data.loss_column)
+    ratio = provenance.bytes_per_token(data.runs, data.loss_column)
     return {
         "name": data.name,
+        "simulated": data.simulated,
+        "datasets": sorted(own),
+        "files": provenance.hashed_files(data.results, data.name, [d for d in datasets if d.name in own]),
         "question": data.study["question"].strip(),
         "options": data.options,
         "level": data.level,

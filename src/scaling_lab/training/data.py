@@ -14,19 +14,48 @@ from scaling_lab.corpus.store import TokenStore
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
 
+# Windows of trunk runs are shuffled inside pages of so many tokens: far more than a block of text, so that neighbours
+# part, and no more than the shortest horizons, which use a share of one page.
+PAGE_TOKENS = 2**18
+
+
+def window_order(spec: RunSpec, available: int) -> NDArray[np.int64]:
+    """Windows of a run in the order of training, from a train split of `available` tokens.
+
+    A permutation of all that the horizon covers; for runs of a trunk, page by page, so that their common part has the
+    same order whatever the horizon: its windows inside the last page are those that come first in that page's order.
+    """
+    context = spec.architecture.context
+    windows = spec.tokens // context
+    if not spec.schedule.trunk:
+        return np.random.default_rng(spec.seed).permutation(windows)
+    page = max(1, PAGE_TOKENS // context)
+    starts = range(0, windows, page)
+    lengths = (min(page, available // context - start) for start in starts)
+    pages = [
+        start + np.random.default_rng((spec.seed, number)).permutation(length)
+        for number, (start, length) in enumerate(zip(starts, lengths, strict=True))
+    ]
+    return np.concatenate(pages)[:windows]
+
 
 class TrainingStream:
     """The first `tokens` tokens of the train split as windows of context + 1 tokens, each once, in a seeded order.
 
-    The target of the very last position wraps to the first token, so that D tokens are exactly D / context windows.
+    The target of the very last position wraps to the first token, so that D tokens are exactly D / context windows; in
+    runs of a trunk, whose last page may reach beyond the horizon, only where the split ends.
     """
 
     def __init__(self, store: TokenStore, spec: RunSpec) -> None:
         self.context = spec.architecture.context
         self.sequences = spec.batch_tokens // self.context
-        tokens = store.read("train", 0, spec.tokens)
-        self.tokens = np.concatenate([tokens, tokens[:1]])
-        self.order = np.random.default_rng(spec.seed).permutation(spec.tokens // self.context)
+        available = store.tokens("train")
+        self.order = window_order(spec, available)
+        end = (int(self.order.max()) + 1) * self.context
+        tokens = store.read("train", 0, end)
+        goes_on = spec.schedule.trunk and end < available
+        target = store.read("train", end, end + 1) if goes_on else tokens[:1]
+        self.tokens = np.concatenate([tokens, target])
 
     def batches(self, start: int, stop: int) -> Tensor:
         """Steps start..stop as int64 of shape (steps, sequences, context + 1)."""

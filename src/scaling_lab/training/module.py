@@ -8,7 +8,9 @@ from torch import Tensor
 
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
-from scaling_lab.training.models.transformer import Transformer, token_losses
+from scaling_lab.training.models import build_model
+from scaling_lab.training.models.head import token_losses
+from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
 from scaling_lab.training.schedule import learning_rate
 
 
@@ -24,15 +26,11 @@ class LanguageModel(pl.LightningModule):
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.model = Transformer(spec.architecture)
+        self.model = build_model(spec.architecture)
         self.automatic_optimization = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        o = self.spec.optimizer
-        matrices = [p for p in self.parameters() if p.dim() >= 2]
-        vectors = [p for p in self.parameters() if p.dim() < 2]
-        groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=o.learning_rate, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
+        return build_optimizer(self.model, self.spec.optimizer)
 
     def training_step(self, chunk_SBT: Tensor, batch_idx: int) -> None:
         first = self.global_step
@@ -43,8 +41,7 @@ class LanguageModel(pl.LightningModule):
 
     def _optimizer_step(self, windows_BT: Tensor, step: int) -> tuple[Tensor, Tensor]:
         optimizer: Any = self.optimizers()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(self.spec, step * self.spec.batch_tokens)
+        set_learning_rate(optimizer, learning_rate(self.spec, step * self.spec.batch_tokens))
         if self.spec.architecture.dropout:
             torch.manual_seed((self.spec.seed << 32) + step)  # a function of the step, so that resuming is exact
         loss = token_losses(self.model(windows_BT[:, :-1]), windows_BT[:, 1:]).mean()
