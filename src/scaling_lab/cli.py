@@ -6,16 +6,14 @@ Each reads files, calls one function and writes files.
 Heavy libraries are imported inside the commands that need them, so that `--help` and small jobs start at once.
 """
 
-import errno
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from scaling_lab import run_commands, study_commands
-from scaling_lab.errors import ScalingLabError
+from scaling_lab.errors import reported_errors
 from scaling_lab.study_commands import Output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -33,22 +31,8 @@ StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study;
 
 def main() -> None:
     """Run the command line; an error that the user can act on is one line on standard error, with exit code 2."""
-    try:
+    with reported_errors():
         app()
-    except ScalingLabError as error:
-        _stop(str(error))
-    except OSError as error:
-        # pyarrow raises a bare OSError for some failures and puts the reason into its text alone.
-        if error.errno == errno.ENOSPC or "No space left" in str(error):
-            _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
-        if error.filename is None:
-            raise
-        _stop(f"{error.filename}: {error.strerror}")
-
-
-def _stop(message: str) -> NoReturn:
-    print(f"scaling-lab: {message}", file=sys.stderr)
-    sys.exit(2)
 
 
 @app.command()
@@ -128,19 +112,9 @@ def train(
     checkpoint_seconds: CheckpointSeconds = 30,
 ) -> None:
     """Train the run of a spec.json, in its folder; goes on from its checkpoint, or from that of its trunk."""
-    from scaling_lab.spec import RunSpec
-    from scaling_lab.training.run import train
-    from scaling_lab.training.trunk import segment_folder
-
-    run = RunSpec.from_json(spec.read_text(encoding="utf-8"))
-    train(
-        run,
-        dataset.parent,
-        spec.parent,
-        threads=threads,
-        checkpoint_seconds=checkpoint_seconds,
-        trunk_dir=segment_folder(trunk),
-    )
+    arguments = {"spec": str(spec), "trunk": trunk and str(trunk), "dataset": str(dataset)}
+    execution = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
+    raise typer.Exit(_perform("train", arguments | execution))
 
 
 @app.command()
@@ -155,13 +129,21 @@ def train_trunk(
     output: Output,
 ) -> None:
     """Train a segment of the constant-rate trunk that runs of several horizons share."""
-    from scaling_lab.spec import RunSpec
-    from scaling_lab.training.trunk import train_trunk
+    arguments = {"spec": str(spec), "start": start and str(start), "tokens": tokens, "dataset": str(dataset)}
+    execution = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
+    raise typer.Exit(_perform("train_trunk", arguments | execution | {"manifest": str(output)}))
 
-    root = RunSpec.from_json(spec.read_text(encoding="utf-8"))
-    train_trunk(
-        root, tokens, dataset.parent, output, start=start, threads=threads, checkpoint_seconds=checkpoint_seconds
-    )
+
+def _perform(job: str, arguments: dict[str, Any]) -> int:
+    """Have the trainer server do a training job, or do it here where none serves; its exit status."""
+    from scaling_lab.trainer.client import run_on_server, should_serve
+
+    status = run_on_server(job, arguments) if should_serve(arguments) else None
+    if status is None:
+        from scaling_lab.training.job import perform
+
+        perform(job, arguments)
+    return status or 0
 
 
 @app.command()

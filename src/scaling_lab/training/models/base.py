@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from scaling_lab.architectures import ArchitectureSpec
 from scaling_lab.science.accounting import FlopsConvention
 from scaling_lab.training.models.head import Head
+from scaling_lab.training.models.head_loss import MeanLoss
 
 # Matrices whose two sides both grow with the width: those that muP treats unlike the standard parametrization.
 HIDDEN = ("attention", "feed_forward", "gates")
@@ -40,12 +41,17 @@ class TokenModel(nn.Module, ABC):
         """Matrix of the head, of shape (V, D)."""
         return self.token_embedding.weight if self.head is None else self.head.weight
 
-    def forward(self, tokens_BT: Tensor) -> Tensor:
+    def forward(self, tokens_BT: Tensor, targets_BT: Tensor | None = None) -> Tensor:
+        """Logits (B, T, V); with targets their mean loss in nats, a scalar, without ever holding all logits."""
         x_BTD = self.features(tokens_BT)
         if self.width_multiple != 1:
             x_BTD = x_BTD / self.width_multiple
-        logits_BTV: Tensor = Head.apply(x_BTD, self.head_weight)  # type: ignore[no-untyped-call]
-        return logits_BTV
+        out: Tensor
+        if targets_BT is None:
+            out = Head.apply(x_BTD, self.head_weight)  # type: ignore[no-untyped-call]
+        else:
+            out = MeanLoss.apply(x_BTD, self.head_weight, targets_BT)  # type: ignore[no-untyped-call]
+        return out
 
     def params_by_group(self) -> dict[str, int]:
         """Trainable parameters by the groups of `science.accounting`; the groups that have none are left out."""
