@@ -56,7 +56,8 @@ class _Canvas:
 def optimal_allocation(data: StudyData) -> Drawing:
     """N_opt and D_opt by three methods, carried on to the budgets of the plan; the ground beyond the data is shaded."""
     figure, panels = new_figure(2, 11.5, 5.2)
-    shapes = [Shape(*(row[name] for name in _SHAPE)) for row in data.runs]
+    transformers = [row for row in data.runs if row.get("architecture", "transformer") == "transformer"]
+    shapes = [Shape(*(row[name] for name in _SHAPE)) for row in transformers]
     family = ShapeFamily(shapes, data.options["params_convention"], data.options["flops_convention"])
     budgets = [budget["flops"] for budget in data.plan["budgets"]]
     canvas = _Canvas(panels, data, Drawing(figure), family, budgets)
