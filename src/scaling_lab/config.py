@@ -221,7 +221,9 @@ class GridBlock(Frozen):
     """A product of shapes, token counts (or FLOP budgets) and seeds. A study's runs are the union of its blocks."""
 
     shapes: tuple[ShapeEntry, ...] = Field(
-        min_length=1, description="[n_layer, d_model] pairs, names such as gpt2 or hoffmann-44m, or mappings"
+        min_length=1,
+        description="[n_layer, d_model] pairs, names such as gpt2 or hoffmann-44m, mappings; context and vocabulary"
+        " are the study's",
     )
     tokens: tuple[int, ...] = Field(default=(), description="training tokens, rounded to whole batches")
     budgets: tuple[float, ...] = Field(default=(), description="training FLOPs: tokens = budget / FLOPs per token")

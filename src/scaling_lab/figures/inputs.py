@@ -14,10 +14,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scaling_lab.errors import TableError
+from scaling_lab.fits.table import SHAPE_COLUMNS, VARIANT_COLUMNS
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.tables import read_rows
 
 Columns = dict[str, NDArray[Any]]
+
+
+def model_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells the model of a run from others, as text."""
+    return tuple(str(row.get(name)) for name in (*SHAPE_COLUMNS, *VARIANT_COLUMNS))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.inputs import StudyData, model_of
 from scaling_lab.report.answer import plan_notes
 
 # The validation set is drawn like the test set; it is in the runs table.
@@ -19,7 +19,7 @@ def largest_runs(data: StudyData) -> list[dict[str, Any]]:
     """Of each shape and dataset its run on the most tokens (of several seeds the first), smallest model first."""
 
     def cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return row["tokens_id"], row["params_total"], row["n_layer"], row["d_model"], row["d_ff"]
+        return row["tokens_id"], row["params_total"], *model_of(row)
 
     order = sorted(data.runs, key=lambda row: (*cell(row), -row["tokens"], row["seed"]))
     return [next(rows) for _, rows in groupby(order, cell)]
