@@ -14,8 +14,8 @@ from rich.table import Table
 from scaling_lab.datasets import SIMULATED
 from scaling_lab.errors import ConfigError
 from scaling_lab.experiment import SLOW_FLOPS_PER_SECOND, Experiment, load_experiment
+from scaling_lab.overrides import merged
 from scaling_lab.progress import START_UP_FLOPS, work
-from scaling_lab.recipes import merged
 from scaling_lab.science.accounting import PF_DAY
 from scaling_lab.science.hardware import Hardware
 from scaling_lab.spec import RunSpec
