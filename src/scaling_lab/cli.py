@@ -27,20 +27,23 @@ StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study;
 
 
 def main() -> None:
-    """Run the command line; an error that the user can act on is one line on standard error, with exit code 2."""
+    """Run the command line; an error that the user can act on is one line on standard error.
+
+    Exit codes: 2 for such an error, 75 for training that a signal interrupted after a checkpoint (run it again).
+    """
     try:
         app()
     except ScalingLabError as error:
-        _stop(str(error))
+        _stop(str(error), error.exit_code)
     except OSError as error:
         if error.errno != errno.ENOSPC and "No space left" not in str(error):
             raise
         _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
 
 
-def _stop(message: str) -> NoReturn:
+def _stop(message: str, exit_code: int = ScalingLabError.exit_code) -> NoReturn:
     print(f"scaling-lab: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(exit_code)
 
 
 @app.command()
@@ -119,13 +122,41 @@ def train(
     checkpoint_seconds: Annotated[
         float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
     ] = 30,
+    checkpoint_tokens: Annotated[
+        int | None, typer.Option(help="tokens between checkpoints", envvar="SCALING_LAB_CHECKPOINT_TOKENS")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a CPU", envvar="SCALING_LAB_DEVICES")] = 1,
+    strategy: Annotated[
+        str, typer.Option(help="auto, ddp or fsdp: how devices share a run", envvar="SCALING_LAB_STRATEGY")
+    ] = "auto",
 ) -> None:
-    """Train the run of a spec.json, in its folder; goes on from its checkpoint."""
+    """Train the run of a spec.json, in its folder; goes on from its checkpoint.
+
+    SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 write a checkpoint and end it with exit code 75: run it again.
+    """
+    from scaling_lab.config import Config, parse_config
     from scaling_lab.spec import RunSpec
     from scaling_lab.training.run import train
 
     run = RunSpec.from_json(spec.read_text(encoding="utf-8"))
-    train(run, dataset.parent, spec.parent, threads=threads, checkpoint_seconds=checkpoint_seconds)
+    execution = {
+        "threads": threads,
+        "checkpoint_seconds": checkpoint_seconds,
+        "checkpoint_tokens": checkpoint_tokens,
+        "devices": devices,
+        "strategy": strategy,
+    }
+    checked = parse_config(Config, execution, "train")
+    train(
+        run,
+        dataset.parent,
+        spec.parent,
+        threads=checked.threads,
+        checkpoint_seconds=checked.checkpoint_seconds,
+        checkpoint_tokens=checked.checkpoint_tokens,
+        devices=checked.devices,
+        strategy=checked.strategy,
+    )
 
 
 @app.command()

@@ -4,6 +4,8 @@
 class ScalingLabError(Exception):
     """Base of every error whose message names the file, key or row, the value and what is allowed."""
 
+    exit_code = 2
+
 
 class ConfigError(ScalingLabError):
     """A configuration key has a value that is not allowed."""
@@ -14,7 +16,13 @@ class CorpusError(ScalingLabError):
 
 
 class TrainingError(ScalingLabError):
-    """A run cannot be trained as specified, or diverged."""
+    """A run cannot be trained as specified."""
+
+
+class InterruptedTrainingError(ScalingLabError):
+    """A signal stopped the training after a checkpoint was written: the same command goes on from there."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: a temporary failure, try again
 
 
 class TableError(ScalingLabError):

@@ -9,7 +9,15 @@ from pydantic import ValidationError
 from scaling_lab.config import Config, GridBlock, StudyConfig, TrainingConfig, parse_config
 from scaling_lab.errors import ConfigError
 from scaling_lab.science.hyperparameters import BATCH_RULES, LEARNING_RATE_RULES
-from scaling_lab.spec import ArchitectureSpec, EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec, digest
+from scaling_lab.spec import (
+    ArchitectureSpec,
+    EvaluationSpec,
+    OptimizerSpec,
+    RunSpec,
+    ScheduleSpec,
+    StoppingSpec,
+    digest,
+)
 
 
 def corpus_id(config: Config) -> str:
@@ -61,8 +69,10 @@ def _expand_block(block: GridBlock, config: Config) -> Iterator[RunSpec]:
         training = _override(config.training, dict(zip(block.vary, values, strict=True)))
         for n_layer, d_model in block.shapes:
             architecture = _architecture(n_layer, d_model, training, config)
-            for tokens in _token_counts(block, architecture):
-                yield from (_run_spec(architecture, tokens, seed, training, config) for seed in block.seeds)
+            for tokens, unique, seed in product(
+                _token_counts(block, architecture), block.unique_tokens or (None,), block.seeds
+            ):
+                yield _run_spec(architecture, tokens, unique, seed, training, config)
 
 
 def _override(training: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
@@ -71,7 +81,7 @@ def _override(training: TrainingConfig, values: Mapping[str, Any]) -> TrainingCo
         *parents, leaf = path.split(".")
         node = raw
         for key in parents:
-            node = node.get(key, {})
+            node = node.get(key) or {}
         if leaf not in node:
             raise ConfigError(f"vary.{path}: not a key of `training`")
         node[leaf] = value
@@ -104,7 +114,12 @@ def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[floa
 
 
 def _run_spec(
-    architecture: ArchitectureSpec, tokens: float, seed: int, training: TrainingConfig, config: Config
+    architecture: ArchitectureSpec,
+    tokens: float,
+    unique_tokens: int | None,
+    seed: int,
+    training: TrainingConfig,
+    config: Config,
 ) -> RunSpec:
     batch = batch_tokens(tokens, training)
     tokens = max(1, round(tokens / batch)) * batch
@@ -112,22 +127,41 @@ def _run_spec(
         dataset=dataset_id(config),
         architecture=architecture,
         tokens=tokens,
+        unique_tokens=_unique_tokens(unique_tokens, tokens, training),
         batch_tokens=batch,
+        micro_batches=training.micro_batches,
         optimizer=OptimizerSpec(
             learning_rate=peak_learning_rate(architecture.shape.params_non_embedding, tokens, training),
             **training.optimizer.model_dump(),
         ),
         schedule=_schedule(tokens, batch, training),
         evaluation=EvaluationSpec(sets=evaluation_sets(config), **training.evaluation.model_dump()),
+        stopping=_stopping(batch, training),
         seed=seed,
     )
 
 
 def batch_tokens(tokens: float, training: TrainingConfig) -> int:
-    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts."""
+    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts per micro-batch."""
     settings = training.batch.model_dump()
     batch = BATCH_RULES[settings.pop("rule")](tokens, **settings)
-    return max(1, round(batch / training.context)) * training.context
+    unit = training.context * training.micro_batches
+    return max(1, round(batch / unit)) * unit
+
+
+def _unique_tokens(unique: int | None, tokens: int, training: TrainingConfig) -> int | None:
+    """Whole contexts, or None where one pass over the text gives all the tokens."""
+    if unique is None:
+        return None
+    whole = max(1, round(unique / training.context)) * training.context
+    return whole if whole < tokens else None
+
+
+def _stopping(batch: int, training: TrainingConfig) -> StoppingSpec | None:
+    if training.stopping is None:
+        return None
+    every = max(1, round(training.stopping.every_tokens / batch)) * batch
+    return StoppingSpec(every_tokens=every, patience=training.stopping.patience)
 
 
 def peak_learning_rate(params: float, tokens: float, training: TrainingConfig) -> float:

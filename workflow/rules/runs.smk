@@ -21,7 +21,7 @@ rule train:
     input:
         spec=rules.specify_run.output.spec,
         tokens=rules.tokenize.output.manifest,
-        subset=lambda wildcards: f"{TOKENS}/subsets/{spec_of(wildcards).tokens}.json",
+        subset=lambda wildcards: f"{TOKENS}/subsets/{spec_of(wildcards).data_tokens}.json",
     output:
         metrics="results/runs/{run}/metrics.parquet",
         summary="results/runs/{run}/summary.json",

@@ -1,6 +1,7 @@
 """Token windows for training and evaluation: the data order is a pure function of (seed, step)."""
 
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,34 +17,47 @@ from scaling_lab.spec import RunSpec
 
 
 class TrainingStream:
-    """The first `tokens` tokens of the train split as windows of context + 1 tokens, each once, in a seeded order.
+    """The first tokens of the train split as windows of context + 1 tokens, each once per epoch, in a seeded order.
 
+    The order of an epoch is a function of (seed, epoch); a batch may hold the end of one and the beginning of the next.
     The target of the very last position wraps to the first token, so that D tokens are exactly D / context windows.
     """
 
     def __init__(self, store: TokenStore, spec: RunSpec) -> None:
         self.context = spec.architecture.context
-        self.sequences = spec.batch_tokens // self.context
-        tokens = store.read("train", 0, spec.tokens)
+        self.sequences = spec.sequences
+        tokens = store.read("train", 0, spec.data_tokens)
         self.tokens = np.concatenate([tokens, tokens[:1]])
-        self.order = np.random.default_rng(spec.seed).permutation(spec.tokens // self.context)
+        self.windows = spec.data_tokens // self.context
+        self.order = lru_cache(maxsize=2)(partial(epoch_order, spec.seed, self.windows))
 
     def batches(self, start: int, stop: int) -> Tensor:
         """Steps start..stop as int64 of shape (steps, sequences, context + 1)."""
-        windows = self.order[start * self.sequences : stop * self.sequences]
+        windows = self._windows(start * self.sequences, stop * self.sequences)
         index = windows[:, None] * self.context + np.arange(self.context + 1)
         chunk = torch.from_numpy(self.tokens[index].astype(np.int64))
         return chunk.view(stop - start, self.sequences, self.context + 1)
 
+    def _windows(self, first: int, last: int) -> NDArray[np.int64]:
+        """Windows first..last of the endless sequence of epochs."""
+        epochs = range(first // self.windows, -(-last // self.windows))
+        starts = [epoch * self.windows for epoch in epochs]
+        return np.concatenate(
+            [self.order(e)[max(first - s, 0) : last - s] for e, s in zip(epochs, starts, strict=True)]
+        )
+
+
+def epoch_order(seed: int, windows: int, epoch: int) -> NDArray[np.int64]:
+    """The order of the windows in an epoch: a function of (seed, epoch)."""
+    return np.random.default_rng([seed, epoch] if epoch else seed).permutation(windows)
+
 
 def chunk_bounds(start: int, steps: int, size: int, marks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """(first, last) steps of chunks of at most `size` steps from `start` to `steps` that never straddle a mark."""
-    stops = np.union1d(np.arange(size, steps + size, size), marks)
-    for stop in stops[stops > start]:
-        yield start, min(int(stop), steps)
-        start = min(int(stop), steps)
-        if start == steps:
-            return
+    stops = np.union1d(np.append(np.arange(size, steps, size), steps), marks)
+    for stop in stops[(stops > start) & (stops <= steps)].tolist():
+        yield start, stop
+        start = stop
 
 
 class _Chunks(IterableDataset[Tensor]):
