@@ -30,14 +30,18 @@ def test_states_of_a_run(tmp_path: Path, spec: RunSpec) -> None:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert read_progress(spec, tmp_path).state == "running"
-    (folder / "summary.json").write_text("{}")
+    (folder / "summary.json").write_text('{"status": "ok"}')
     assert read_progress(spec, tmp_path).state == "done"
+    (folder / "summary.json").write_text('{"status": "diverged"}')
+    diverged = read_progress(spec, tmp_path)
+    assert diverged.state == "diverged"
+    assert "1/1 runs (1 diverged), 100% of the work" in describe([diverged], 1, 1, None)
 
 
 def test_the_line_counts_runs_and_work(tmp_path: Path) -> None:
     specs = {spec.run_id: spec for spec in (run_spec(seed=seed) for seed in range(4))}
     done, half, *_ = specs.values()
-    write_run(tmp_path, done, summary="{}")
+    write_run(tmp_path, done, summary='{"status": "ok"}')
     folder = write_run(tmp_path, half, progress=HALF)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -49,7 +53,7 @@ def test_the_line_counts_runs_and_work(tmp_path: Path) -> None:
 def test_status_prints_every_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ScalingLabError, match="no runs here"):
         print_status(tmp_path)
-    write_run(tmp_path, run_spec(), summary="{}")
+    write_run(tmp_path, run_spec(), summary='{"status": "ok"}')
     write_run(tmp_path, run_spec(seed=1), progress=HALF)
     print_status(tmp_path)
     lines = capsys.readouterr().out.splitlines()

@@ -40,7 +40,7 @@ def hold_results_lock(results: Path) -> None:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """State of one run: `done`, `running`, `stopped` (has a checkpoint, nobody trains it) or `waiting`."""
+    """State of one run: `done`, `diverged`, `running`, `stopped` (has a checkpoint, nobody trains it) or `waiting`."""
 
     run: str
     state: str
@@ -52,8 +52,10 @@ class RunProgress:
 def read_progress(spec: RunSpec, results: Path) -> RunProgress:
     """Progress of one run from the files in its folder."""
     folder = results / "runs" / spec.run_id
-    if (folder / "summary.json").exists():
-        return RunProgress(spec.run_id, "done", 1.0, None, 0.0)
+    summary = folder / "summary.json"
+    if summary.exists():
+        diverged = json.loads(summary.read_text(encoding="utf-8"))["status"] == "diverged"
+        return RunProgress(spec.run_id, "diverged" if diverged else "done", 1.0, None, 0.0)
     try:
         state = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -105,10 +107,12 @@ def _follow(runs: Mapping[str, RunSpec], results: Path, every_s: float) -> None:
 def describe(progress: list[RunProgress], done: float, total: float, seconds_left: float | None) -> str:
     """One line: runs finished, share of the work, time left, and what is running."""
     running = [p for p in progress if p.state == "running"]
-    finished = sum(p.state == "done" for p in progress)
+    finished = sum(p.state in ("done", "diverged") for p in progress)
+    diverged = sum(p.state == "diverged" for p in progress)
+    lost = f" ({diverged} diverged)" if diverged else ""
     left = "" if seconds_left is None else f", about {_minutes(seconds_left)} of training left"
     now = "; ".join(f"{p.run.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
-    return f"[training] {finished}/{len(progress)} runs, {done / total:.0%} of the work{left} | {now}"
+    return f"[training] {finished}/{len(progress)} runs{lost}, {done / total:.0%} of the work{left} | {now}"
 
 
 def _minutes(seconds: float) -> str:

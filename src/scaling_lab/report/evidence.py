@@ -69,8 +69,11 @@ def run_rows(data: StudyData) -> list[dict[str, Any]]:
 
 
 def warnings(data: StudyData, laws: list[dict[str, Any]]) -> list[str]:
-    """Everything that a fit, the plan or the backtest warned of, each once, with its origin."""
-    found = [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
+    """Runs that diverged, and everything that a fit, the plan or the backtest warned of, each once, with its origin."""
+    found = [
+        f"Run {row['run']} diverged after {row['diverged_at_tokens']:,} tokens; no fit uses it" for row in data.diverged
+    ]
+    found += [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
     found += [f"{law['title']}: refused, {law['reason']['message']}" for law in laws if not law["ok"]]
     found += [f"Plan: {note}" for note in plan_notes(data)]
     found += [
