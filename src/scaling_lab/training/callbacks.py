@@ -28,7 +28,7 @@ class Checkpointer(pl.Callback):
         self.interval_s, self.steps = interval_s, steps
         self._saved_at = time.monotonic()
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.request.handle()  # Lightning's own handler of SIGTERM, just put there, would end the run without saving
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:

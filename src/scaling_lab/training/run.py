@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from scaling_lab.config import Strategy
 from scaling_lab.corpus.store import TokenStore
@@ -96,7 +97,10 @@ def _fit(trainer: pl.Trainer, module: LanguageModel, store: TokenStore, checkpoi
     chunk_steps = CHUNK_STEPS if trainer.world_size == 1 else 1  # devices agree on signals between chunks
     data = TokenDataModule(store, spec, chunk_steps, marks)
     resume = latest_checkpoint(checkpointer.folder)
-    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
+    except SIGTERMException:  # the signal met Lightning's own handler, before the callback took its place
+        checkpointer.request.raise_if_set("stopped before the first step")
 
 
 def _trainer(
