@@ -18,14 +18,14 @@ RUNS: dict[str, dict[str, Any]] = {
     "epochs, early stopping": {
         **DROPOUT,
         "unique_tokens": 32 * 50,
-        "stopping": {"every_tokens": 128 * 10, "patience": 20},
+        "stopping": {"every_tokens": 128 * 10, "patience": 12},
     },
 }
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_kills_change_no_bit(dataset: Path, tmp_path: Path, name: str) -> None:
-    spec = run_spec(**{"tokens": 128 * 200, **RUNS[name]})
+    spec = run_spec(**{"tokens": 128 * 120, **RUNS[name]})
     plan = Plan(canonical_json(spec), str(dataset), str(tmp_path), KILLS, seed=len(name))
     outcome = run_plan(plan)
     codes = outcome["codes"]

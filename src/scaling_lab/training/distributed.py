@@ -10,7 +10,6 @@ import signal
 import sys
 
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -48,7 +47,7 @@ def make_strategy(name: str, devices: int) -> Strategy | str:
             data_parallel_size=devices, tensor_parallel_size=1, save_distributed_checkpoint=False
         )
     if name == "ddp" or devices > 1:
-        return DDPStrategy(cluster_environment=LightningEnvironment(), broadcast_buffers=False)
+        return DDPStrategy(broadcast_buffers=False)
     return "auto"
 
 

@@ -64,12 +64,14 @@ class LanguageModel(pl.LightningModule):
         optimizer: Any = self.optimizers()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(self.spec, step * self.spec.batch_tokens)
+        # Those of the module are other tensors while FSDP has gathered them, as it leaves them after an evaluation.
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         rank, devices = self.global_rank, self.trainer.world_size
         if self.spec.architecture.dropout:  # a function of the step, so that resuming is exact
             torch.manual_seed((rank << 56) + (self.spec.seed << 32) + step)
         parts = shares(windows_BT, self.spec.micro_batches, devices)[:, rank]
-        loss, square = accumulate(list(parts), self._loss, self.manual_backward, list(self.parameters()))
-        norm = whole(torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.optimizer.clip_norm))
+        loss, square = accumulate(list(parts), self._loss, self.manual_backward, parameters)
+        norm = whole(torch.nn.utils.clip_grad_norm_(parameters, self.spec.optimizer.clip_norm))
         optimizer.step()
         optimizer.zero_grad()
         return loss, norm.detach(), square
