@@ -155,7 +155,9 @@ class Config(Frozen):
     tokenizer: TokenizerConfig = TokenizerConfig()
     training: TrainingConfig = TrainingConfig()
     studies: tuple[str, ...] = Field(default=("default",), min_length=1, description="files of config/studies")
-    threads: int = Field(default=1, ge=1, description="threads of one training job; not part of a run's identity")
+    threads: int = Field(
+        default=1, ge=1, description="threads of one training job, over all its processes; not part of a run's identity"
+    )
     checkpoint_seconds: float = Field(
         default=30, ge=0, description="wall time between checkpoints; not part of a run's identity either"
     )

@@ -70,7 +70,10 @@ def load_experiment(raw: Mapping[str, Any], study_folder: Path) -> Experiment:
     config = parse_config(Config, dict(raw), "config")
     studies = {name: _load_study(study_folder / f"{name}.yaml") for name in config.studies}
     own_files = tuple(file for pattern in config.corpus.paths for file in _text_files(pattern))
-    return Experiment(config, studies, own_files)
+    experiment = Experiment(config, studies, own_files)
+    for spec in experiment.runs.values():
+        spec.check_devices(config.devices)
+    return experiment
 
 
 def _text_files(pattern: str) -> list[str]:

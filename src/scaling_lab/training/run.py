@@ -59,7 +59,7 @@ def train(
     """
     check_devices(spec, devices, strategy)
     run_dir.mkdir(parents=True, exist_ok=True)
-    _prepare_process(threads)
+    _prepare_process(max(1, threads // devices))
     with _exclusive(run_dir), stop_request() as request:
         store = TokenStore(dataset / "manifest.json")
         _check_store(spec, store)
