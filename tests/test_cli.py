@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from scaling_lab import cli
+from scaling_lab.errors import InterruptedTrainingError
+
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "scipy")
 
 
@@ -68,3 +71,16 @@ def test_errors_are_one_line_and_exit_two(arguments: tuple[str, ...], message: s
     assert result.returncode == 2
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_interrupted_training_has_an_exit_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise InterruptedTrainingError("SIGTERM: stopped at step 7 with a checkpoint")
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    assert exit_info.value.code == 75
+    assert capsys.readouterr().err == "scaling-lab: SIGTERM: stopped at step 7 with a checkpoint\n"

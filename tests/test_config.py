@@ -30,6 +30,10 @@ STUDIES = REPOSITORY / "config" / "studies"
         ({"corpus": {"name": "My Text", "paths": ["a"]}}, "corpus.name: .*pattern"),
         ({"tokenizer": {"kind": "bpe", "vocab_size": 12}}, "tokenizer.vocab_size: .*257"),
         ({"training": {"learning_rate": {"coefficient": float("nan")}}}, "learning_rate.coefficient: .*finite"),
+        ({"devices": 0}, r"devices: .*greater than or equal to 1 \(got 0\)"),
+        ({"strategy": "ddpp"}, "strategy: .*'auto', 'ddp' or 'fsdp'"),
+        ({"training": {"micro_batches": 0}}, "training.micro_batches: .*greater than or equal to 1"),
+        ({"training": {"stopping": {"patience": 3}}}, "training.stopping.every_tokens: Field required"),
         ({"studies": []}, "studies: .*at least 1"),
     ],
 )
@@ -39,10 +43,18 @@ def test_bad_keys_are_named_with_path_and_value(raw: dict[str, Any], message: st
 
 
 def test_a_block_takes_tokens_or_budgets() -> None:
-    block = {"shapes": [[1, 8]], "tokens": [1000], "budgets": [1e9]}
-    study = {"question": "Is this refused?", "grid": [block], "fits": ["params"], "figures": []}
+    block: dict[str, Any] = {"shapes": [[1, 8]], "tokens": [1000], "budgets": [1e9]}
+    study: dict[str, Any] = {"question": "Is this refused?", "grid": [block], "fits": ["params"], "figures": []}
     with pytest.raises(ConfigError, match=r"x.yaml: grid.0: give either `tokens` or `budgets`"):
         parse_config(StudyConfig, study, "x.yaml")
+    block |= {"budgets": [], "unique_tokens": [0]}
+    with pytest.raises(ConfigError, match=r"x.yaml: grid.0: unique_tokens are positive, not 0"):
+        parse_config(StudyConfig, study, "x.yaml")
+
+
+def test_devices_that_cannot_share_a_batch_are_named_at_parse_time() -> None:
+    with pytest.raises(ConfigError, match=r"devices: 7 do not divide the \d+ sequences of a batch of run L1d8"):
+        load_experiment({"devices": 7, "studies": ["smoke"]}, STUDIES)
 
 
 def test_an_unknown_study_is_named_beside_the_known_ones() -> None:

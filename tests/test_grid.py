@@ -49,6 +49,28 @@ def test_vary_crosses_dotted_keys_and_refuses_unknown_ones() -> None:
         expand({"shapes": [[1, 8]], "tokens": [100_000], "vary": {"dropuot": [0]}})
 
 
+def test_unique_tokens_are_crossed_with_tokens_and_one_pass_is_shared() -> None:
+    crossed = expand({"shapes": [[1, 8]], "tokens": [100_000, 400_000], "unique_tokens": [50_000, 200_000]}).values()
+    ratios = [(round(s.tokens, -4), None if s.unique_tokens is None else s.unique_tokens) for s in crossed]
+    assert ratios == [(100_000, 50_048), (100_000, None), (400_000, 50_048), (400_000, 199_936)]
+    assert [s.run_id for s in crossed][1] in expand({"shapes": [[1, 8]], "tokens": [100_000]})
+
+
+def test_micro_batches_and_stopping_are_rounded_to_what_a_batch_allows() -> None:
+    block = {"shapes": [[1, 8]], "tokens": [10**6], "vary": {"micro_batches": [1, 4]}}
+    config = parse_config(Config, {"training": {"stopping": {"every_tokens": 10_000, "patience": 3}}}, "config")
+    one, four = expand(block, config=config).values()
+    assert (four.micro_batches, four.sequences % 4) == (4, 0)
+    for spec in (one, four):
+        assert spec.stopping is not None
+        assert spec.stopping.every_tokens % spec.batch_tokens == 0
+        assert abs(spec.stopping.every_tokens - 10_000) <= spec.batch_tokens / 2
+    varied = {"shapes": [[1, 8]], "tokens": [10**6], "vary": {"stopping": [None, {"every_tokens": 10_000}]}}
+    assert [s.stopping is None for s in expand(varied).values()] == [True, False]
+    with pytest.raises(ConfigError, match=r"vary.stopping.patience: not a key of `training`"):
+        expand({"shapes": [[1, 8]], "tokens": [10**6], "vary": {"stopping.patience": [2]}})
+
+
 def test_larger_models_get_lower_rates_and_longer_runs_larger_batches() -> None:
     small, small_long, large, _ = expand({"shapes": [[1, 8], [4, 64]], "tokens": [10**5, 10**6]}).values()
     assert small.optimizer.learning_rate > large.optimizer.learning_rate

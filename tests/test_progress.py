@@ -31,8 +31,12 @@ def test_states_of_a_run(tmp_path: Path, spec: RunSpec) -> None:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert read_progress(task, tmp_path).state == "running"
-    (folder / "summary.json").write_text("{}")
+    (folder / "summary.json").write_text('{"status": "ok"}')
     assert read_progress(task, tmp_path).state == "done"
+    (folder / "summary.json").write_text('{"status": "diverged"}')
+    diverged = read_progress(task, tmp_path)
+    assert diverged.state == "diverged"
+    assert "1/1 runs (1 diverged), 100% of the work" in describe([diverged], 1, 1, None)
 
 
 def test_the_line_counts_runs_and_work(tmp_path: Path) -> None:
@@ -50,7 +54,7 @@ def test_the_line_counts_runs_and_work(tmp_path: Path) -> None:
 def test_status_prints_every_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ScalingLabError, match="no runs here"):
         print_status(tmp_path)
-    write_run(tmp_path, run_spec(), summary="{}")
+    write_run(tmp_path, run_spec(), summary='{"status": "ok"}')
     write_run(tmp_path, run_spec(seed=1), progress=HALF)
     print_status(tmp_path)
     lines = capsys.readouterr().out.splitlines()

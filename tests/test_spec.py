@@ -35,6 +35,9 @@ CHANGES = {
     "schedule__period_fraction": 1.5,
     "schedule__trunk": True,
     "evaluation__points": 3,
+    "micro_batches": 2,
+    "unique_tokens": 3200,
+    "stopping": {"every_tokens": 128, "patience": 1},
 }
 
 
@@ -70,6 +73,14 @@ def test_the_id_is_pinned() -> None:
         ({"batch_tokens": 100}, "batch_tokens: 100 is not a multiple of the context, 32"),
         ({"tokens": 1000}, "tokens: 1000 is not a multiple of batch_tokens = 128"),
         ({"optimizer__learning_rate": float("nan")}, "finite number"),
+        ({"optimizer__clip_norm": float("nan")}, "greater than 0"),
+        ({"optimizer__weight_decay": float("nan")}, "greater than or equal to 0"),
+        ({"micro_batches": 3}, r"micro_batches: 3 does not divide the 4 sequences of a batch \(batch_tokens = 128\)"),
+        ({"unique_tokens": 1000}, "unique_tokens: 1000 is not a multiple of the context, 32, below tokens = 12800"),
+        ({"unique_tokens": 12800}, "unique_tokens: 12800 is not .* below tokens = 12800; leave it out for one pass"),
+        ({"stopping": {"every_tokens": 100, "patience": 1}}, "stopping.every_tokens: 100 is not a multiple of batch_t"),
+        ({"stopping": {"every_tokens": 128, "patience": 0}}, "greater than or equal to 1"),
+        ({"architecture__context": 256}, "batch_tokens: 128 is not a multiple of the context, 256"),
         ({"tokens": 0}, "greater than or equal to 1"),
         ({"schedule__name": "step"}, "'wsd', 'rsqrt', 'cosine', 'linear' or 'constant'"),
         ({"schedule": {"name": "cosine", "warmup_tokens": 0, "trunk": True}}, "trunk: wsd and rsqrt have a part"),

@@ -53,6 +53,7 @@ def test_runs_and_fits_are_published_once_and_replaced_when_they_change(results:
     trained = runs[spec.run_id]
     assert trained.data.params["architecture.d_model"] == "16"
     assert trained.data.tags["study"] == "tiny"
+    assert trained.data.tags["status"] == "ok"
     summary = json.loads((results / "runs" / spec.run_id / "summary.json").read_text())
     assert trained.data.metrics["test_loss_nats"] == pytest.approx(summary["evaluations"]["test"]["loss_nats"])
     curve = client.get_metric_history(trained.info.run_id, "train_loss_smoothed_nats")

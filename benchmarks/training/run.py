@@ -17,7 +17,7 @@ from loops import CUDA, clock, ours, prepare_bare, prepare_peer, run_spec
 from peers import Size, available
 
 from scaling_lab.corpus.store import TokenStore
-from scaling_lab.training.run import _prepare_process
+from scaling_lab.training.engine import prepare_process
 
 # Sizes of the default study at its batches, then two larger ones; on a GPU 1e5 to 1e9 parameters.
 CPU_LADDER = [
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="*", help="positions in the ladder (default: all)")
     arguments = parser.parse_args()
-    _prepare_process(torch.get_num_threads())
+    prepare_process(torch.get_num_threads())
     ladder = GPU_LADDER if CUDA else CPU_LADDER
     peak = peak_flops()
     device = torch.cuda.get_device_name() if CUDA else f"{platform.processor()}, {torch.get_num_threads()} thread"

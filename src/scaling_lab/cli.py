@@ -1,5 +1,5 @@
-"""The command line: one subcommand per rule (of a study's analysis: `study_commands`), and those over users' own tables
-(`run_commands`).
+"""The command line: one subcommand per rule (those that train: `training_commands`; of a study's analysis:
+`study_commands`), and those over users' own tables (`run_commands`).
 
 Each reads files, calls one function and writes files.
 
@@ -8,11 +8,11 @@ Heavy libraries are imported inside the commands that need them, so that `--help
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from scaling_lab import run_commands, study_commands
+from scaling_lab import run_commands, study_commands, training_commands
 from scaling_lab.errors import reported_errors
 from scaling_lab.study_commands import Output
 
@@ -20,17 +20,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 run_commands.register(app)
 study_commands.register(app)
+training_commands.register(app)
 
 Results = Annotated[Path, typer.Option(help="the results folder")]
-TokenManifest = Annotated[Path, typer.Option(help="manifest.json of the token store")]
-CheckpointSeconds = Annotated[
-    float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
-]
 StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study; repeat for several")]
 
 
 def main() -> None:
-    """Run the command line; an error that the user can act on is one line on standard error, with exit code 2."""
+    """Run the command line; an error that the user can act on is one line on standard error.
+
+    Exit codes: 2 for such an error, 75 for training that a signal interrupted after a checkpoint (run it again).
+    """
     with reported_errors():
         app()
 
@@ -100,59 +100,6 @@ def subset(manifest: Path, *, tokens: Annotated[int, typer.Option()], output: Ou
     from scaling_lab.corpus.store import subset
 
     subset(manifest, tokens, output)
-
-
-@app.command()
-def train(
-    spec: Path,
-    trunk: Annotated[Path | None, typer.Argument(help="manifest of the trunk, for a run that is its cooldown")] = None,
-    *,
-    dataset: TokenManifest,
-    threads: Annotated[int, typer.Option()] = 1,
-    checkpoint_seconds: CheckpointSeconds = 30,
-) -> None:
-    """Train the run of a spec.json, in its folder; goes on from its checkpoint, or from that of its trunk."""
-    arguments = {"spec": str(spec), "trunk": trunk and str(trunk), "dataset": str(dataset)}
-    execution = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
-    raise typer.Exit(_perform("train", arguments | execution))
-
-
-@app.command()
-def train_trunk(
-    spec: Path,
-    start: Annotated[Path | None, typer.Argument(help="manifest of the segment before")] = None,
-    *,
-    tokens: Annotated[int, typer.Option(help="where the segment ends")],
-    dataset: TokenManifest,
-    threads: Annotated[int, typer.Option()] = 1,
-    checkpoint_seconds: CheckpointSeconds = 30,
-    output: Output,
-) -> None:
-    """Train a segment of the constant-rate trunk that runs of several horizons share."""
-    arguments = {"spec": str(spec), "start": start and str(start), "tokens": tokens, "dataset": str(dataset)}
-    execution = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
-    raise typer.Exit(_perform("train_trunk", arguments | execution | {"manifest": str(output)}))
-
-
-def _perform(job: str, arguments: dict[str, Any]) -> int:
-    """Have the trainer server do a training job, or do it here where none serves; its exit status."""
-    from scaling_lab.trainer.client import run_on_server, should_serve
-
-    status = run_on_server(job, arguments) if should_serve(arguments) else None
-    if status is None:
-        from scaling_lab.training.job import perform
-
-        perform(job, arguments)
-    return status or 0
-
-
-@app.command()
-def simulate(spec: Path) -> None:
-    """Draw the run of a spec.json from the published laws that it names, in its folder, instead of training it."""
-    from scaling_lab.simulator.run import simulate
-    from scaling_lab.spec import RunSpec
-
-    simulate(RunSpec.from_json(spec.read_text(encoding="utf-8")), spec.parent)
 
 
 @app.command()

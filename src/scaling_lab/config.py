@@ -13,6 +13,7 @@ from scaling_lab.spec import CooldownShape, ScheduleName
 
 Model = TypeVar("Model", bound=Frozen)
 
+Strategy = Literal["auto", "ddp", "fsdp"]
 BuiltInSource = Literal["sotu", "books", "wiki", "hansard", "cookbook", "awsdocs", "sample"]
 
 
@@ -151,6 +152,13 @@ class EvaluationConfig(Frozen):
     points: int = Field(default=3, ge=1, le=20, description="validation evaluations in a run, at horizon / 2^k")
 
 
+class StoppingConfig(Frozen):
+    """Early stopping, for runs that repeat their data: the best weights on validation are what the test measures."""
+
+    every_tokens: int = Field(ge=1, description="tokens between evaluations, rounded to whole batches")
+    patience: int = Field(default=5, ge=1, description="evaluations without a better one after which the run ends")
+
+
 class TrainingConfig(Frozen):
     """The recipe: everything of a run but its size and its tokens."""
 
@@ -174,9 +182,16 @@ class TrainingConfig(Frozen):
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout on embeddings, attention and branches")
     learning_rate: LearningRateConfig = LearningRateConfig()
     batch: BatchConfig = BatchConfig()
+    micro_batches: int = Field(
+        default=1,
+        ge=1,
+        description="parts of a batch whose gradients are summed: a bound on memory, and from 2 on a measure of the"
+        " gradient noise scale",
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    stopping: StoppingConfig | None = Field(default=None, description="early stopping on validation; none by default")
 
     @model_validator(mode="after")
     def _one_rate_for_mup(self) -> Self:
@@ -211,9 +226,18 @@ class Config(DataConfig):
         pattern=r"^[a-z0-9_]+$",
         description="folder of config/studies with the keys in which each study differs at another scale",
     )
-    threads: int = Field(default=1, ge=1, description="threads of one training job; not part of a run's identity")
+    threads: int = Field(
+        default=1, ge=1, description="threads of one training job, over all its processes; not part of a run's identity"
+    )
     checkpoint_seconds: float = Field(
         default=30, ge=0, description="wall time between checkpoints; not part of a run's identity either"
+    )
+    checkpoint_tokens: int | None = Field(
+        default=None, ge=1, description="tokens between checkpoints, besides those by wall time; execution only as well"
+    )
+    devices: int = Field(default=1, ge=1, description="GPUs (on a CPU: processes) of one training job; execution only")
+    strategy: Strategy = Field(
+        default="auto", description="how several devices share a run: ddp (auto), or fsdp, which shards the weights"
     )
 
 
@@ -231,6 +255,11 @@ class GridBlock(Frozen):
     token_range: tuple[int, int] | None = Field(
         default=None, description="[least, most] tokens: cells of `budgets` outside are left out"
     )
+    unique_tokens: tuple[int, ...] = Field(
+        default=(),
+        description="unique tokens crossed with `tokens`, which pass over them in epochs; rounded to whole contexts."
+        " Where they are not fewer than the tokens, the run is one pass",
+    )
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1, description="seeds of initialisation and data order")
     vary: dict[str, tuple[Any, ...]] = Field(
         default={},
@@ -241,6 +270,8 @@ class GridBlock(Frozen):
     def _tokens_or_budgets(self) -> Self:
         if bool(self.tokens) == bool(self.budgets):
             raise ValueError("give either `tokens` or `budgets`")
+        if any(tokens < 1 for tokens in self.unique_tokens):
+            raise ValueError(f"unique_tokens are positive, not {min(self.unique_tokens)}")
         return self
 
 

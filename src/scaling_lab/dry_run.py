@@ -23,8 +23,8 @@ from scaling_lab.trunks import flops_spent
 
 # Of finished runs, spread evenly over all: enough to know a machine by.
 MEASURED_RUNS = 100
-# Weights and the two moments of Adam in fp32, in a run's last checkpoint.
-CHECKPOINT_BYTES_PER_PARAM = 12
+# Weights and the two moments of Adam in fp32, in a run's last two checkpoints.
+CHECKPOINT_BYTES_PER_PARAM = 24
 
 
 @dataclass(frozen=True)

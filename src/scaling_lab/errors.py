@@ -10,6 +10,8 @@ from typing import NoReturn
 class ScalingLabError(Exception):
     """Base of every error whose message names the file, key or row, the value and what is allowed."""
 
+    exit_code = 2
+
 
 class ConfigError(ScalingLabError):
     """A configuration key has a value that is not allowed."""
@@ -20,7 +22,13 @@ class CorpusError(ScalingLabError):
 
 
 class TrainingError(ScalingLabError):
-    """A run cannot be trained as specified, or diverged."""
+    """A run cannot be trained as specified."""
+
+
+class InterruptedTrainingError(ScalingLabError):
+    """A signal stopped the training after a checkpoint was written: the same command goes on from there."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: a temporary failure, try again
 
 
 class TableError(ScalingLabError):
@@ -29,11 +37,11 @@ class TableError(ScalingLabError):
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """Make an error that the user can act on one line on standard error, and the exit code 2."""
+    """Make an error that the user can act on one line on standard error, and the exit code of its class."""
     try:
         yield
     except ScalingLabError as error:
-        _stop(str(error))
+        _stop(str(error), error.exit_code)
     except OSError as error:
         # pyarrow raises a bare OSError for some failures and puts the reason into its text alone.
         if error.errno == errno.ENOSPC or "No space left" in str(error):
@@ -43,6 +51,6 @@ def reported_errors() -> Iterator[None]:
         _stop(f"{error.filename}: {error.strerror}")
 
 
-def _stop(message: str) -> NoReturn:
+def _stop(message: str, exit_code: int = ScalingLabError.exit_code) -> NoReturn:
     print(f"scaling-lab: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(exit_code)

@@ -86,7 +86,10 @@ def load_experiment(raw: Mapping[str, Any], study_folder: Path) -> Experiment:
     config = parse_config(Config, dict(raw), "config")
     studies = {name: load_study(study_folder, name, config.scale) for name in config.studies}
     settings = {name: study_settings(study, config, f"config/studies/{name}.yaml") for name, study in studies.items()}
-    return Experiment(config, studies, settings)
+    experiment = Experiment(config, studies, settings)
+    for spec in experiment.runs.values():
+        spec.check_devices(config.devices)
+    return experiment
 
 
 def _text_files(pattern: str) -> list[str]:
@@ -131,11 +134,12 @@ def runtime_minutes(spec: RunSpec, attempt: int = 1) -> int:
 
 
 def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
-    """Megabytes to ask for: the libraries, weights with gradients and two moments, activations, and the tokens."""
+    """Megabytes to ask for: the libraries, weights with gradients (twice for
+    micro-batches) and two moments, activations, and the tokens."""
     a = spec.architecture
-    weights = 16 * a.shape.params_total
-    activations = spec.batch_tokens * (34 * a.depth * a.d_model + 3 * a.vocab_size) * 4
-    return ceil(1000 + (weights + activations + 10 * spec.tokens) / 1e6) * attempt
+    weights = (16 if spec.micro_batches == 1 else 20) * a.shape.params_total
+    activations = spec.batch_tokens / spec.micro_batches * (34 * a.depth * a.d_model + 3 * a.vocab_size) * 4
+    return ceil(1000 + (weights + activations + 10 * spec.data_tokens) / 1e6) * attempt
 
 
 def priority(spec: RunSpec) -> int:

@@ -1,6 +1,7 @@
 """Expand studies into runs: config in, RunSpecs out. Pure, and fast enough for parse time."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,14 @@ from scaling_lab.datasets import dataset_id, evaluation_sets
 from scaling_lab.errors import ConfigError
 from scaling_lab.models import make_architecture
 from scaling_lab.overrides import recipes
-from scaling_lab.recipes import batch_tokens, make_schedule, peak_learning_rate, refuse_trunk_that_knows_its_horizon
+from scaling_lab.recipes import (
+    batch_tokens,
+    make_schedule,
+    make_stopping,
+    peak_learning_rate,
+    refuse_trunk_that_knows_its_horizon,
+    unique_of,
+)
 from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec
 
 
@@ -54,8 +62,9 @@ def _expand_block(block: GridBlock, settings: Config) -> Iterator[RunSpec]:
         dataset = dataset_id(recipe)
         for shape in block.shapes:
             architecture = make_architecture(shape, recipe.training, recipe.tokenizer.size)
-            for tokens in _token_counts(block, architecture):
-                yield from (_run_spec(architecture, tokens, seed, recipe, dataset) for seed in block.seeds)
+            horizons, unique = _token_counts(block, architecture), block.unique_tokens or (None,)
+            for tokens, unique_tokens, seed in product(horizons, unique, block.seeds):
+                yield _run_spec(architecture, tokens, unique_tokens, seed, recipe, dataset)
 
 
 def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
@@ -64,7 +73,9 @@ def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[floa
     return [*block.tokens, *(c / per_token for c in block.budgets if least <= c / per_token <= most)]
 
 
-def _run_spec(architecture: ArchitectureSpec, tokens: float, seed: int, recipe: Config, dataset: str) -> RunSpec:
+def _run_spec(
+    architecture: ArchitectureSpec, tokens: float, unique_tokens: int | None, seed: int, recipe: Config, dataset: str
+) -> RunSpec:
     training, shape = recipe.training, architecture.shape
     if training.schedule.trunk:
         refuse_trunk_that_knows_its_horizon(shape, training)
@@ -74,12 +85,15 @@ def _run_spec(architecture: ArchitectureSpec, tokens: float, seed: int, recipe: 
         dataset=dataset,
         architecture=architecture,
         tokens=tokens,
+        unique_tokens=unique_of(unique_tokens, tokens, training),
         batch_tokens=batch,
+        micro_batches=training.micro_batches,
         optimizer=OptimizerSpec(
             learning_rate=peak_learning_rate(shape, tokens, training), **training.optimizer.model_dump()
         ),
         schedule=make_schedule(tokens, batch, training),
         evaluation=EvaluationSpec(sets=evaluation_sets(recipe), **training.evaluation.model_dump()),
+        stopping=make_stopping(batch, training),
         seed=seed,
         simulate=recipe.simulate,
     )

@@ -19,6 +19,9 @@ from scaling_lab.trunks import find_trunks, flops_spent, own_tokens
 START_UP_FLOPS = 2.5e11
 FLOPS_PER_TOKEN = 2.5e5
 
+# States in which nothing of a task is left to do.
+FINISHED = ("done", "diverged", "simulated")
+
 _held: list[TextIO] = []
 
 
@@ -104,8 +107,8 @@ def _flops(spec: RunSpec, start: int) -> float:
 
 @dataclass(frozen=True)
 class TaskProgress:
-    """State of a task: `done`, `simulated` (done, without training), `running`, `stopped` (has a checkpoint, nobody
-    trains it) or `waiting`.
+    """State of a task: `done`, `diverged`, `simulated` (done, without training), `running`, `stopped` (has a
+    checkpoint, nobody trains it) or `waiting`.
     """
 
     task: Task
@@ -115,11 +118,19 @@ class TaskProgress:
     seconds_left: float | None
 
 
+def _outcome(task: Task, finished: Path) -> str:
+    if task.simulated:
+        return "simulated"
+    diverged = json.loads(finished.read_text(encoding="utf-8")).get("status") == "diverged"
+    return "diverged" if diverged else "done"
+
+
 def read_progress(task: Task, results: Path) -> TaskProgress:
     """Progress of one task from the files in its folder."""
     folder = results / task.folder
-    if (results / task.finished).exists():
-        return TaskProgress(task, "simulated" if task.simulated else "done", 1.0, None, 0.0)
+    finished = results / task.finished
+    if finished.exists():
+        return TaskProgress(task, _outcome(task, finished), 1.0, None, 0.0)
     try:
         state = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -168,12 +179,14 @@ def describe(progress: list[TaskProgress], done: float, total: float, seconds_le
     """One line: runs finished, share of the work, time left, and what is running."""
     running = [p for p in progress if p.state == "running"]
     runs = [p for p in progress if p.task.is_run]
-    finished = sum(p.state in ("done", "simulated") for p in runs)
+    finished = sum(p.state in FINISHED for p in runs)
+    diverged = sum(p.state == "diverged" for p in runs)
+    lost = f" ({diverged} diverged)" if diverged else ""
     left = "" if seconds_left is None else f", about {_minutes(seconds_left)} of training left"
     now = "; ".join(f"{p.task.name.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
     simulated = any(p.state == "simulated" for p in progress)
     heading = "[simulated, nothing is trained]" if simulated else "[training]"
-    return f"{heading} {finished}/{len(runs)} runs, {done / total:.0%} of the work{left} | {now}"
+    return f"{heading} {finished}/{len(runs)} runs{lost}, {done / total:.0%} of the work{left} | {now}"
 
 
 def _minutes(seconds: float) -> str:

@@ -11,21 +11,38 @@ from scaling_lab.science.hyperparameters import (
     power_batch,
     power_rate,
 )
-from scaling_lab.spec import ScheduleSpec
+from scaling_lab.spec import ScheduleSpec, StoppingSpec
 
 # Coefficients of the power laws where the configuration gives none: tuned on the default text.
 RATE_COEFFICIENT, BATCH_COEFFICIENT = 0.19, 0.5
 
 
 def batch_tokens(model: Architecture, tokens: float, training: TrainingConfig) -> int:
-    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts."""
+    """Tokens per optimizer step of a run of `tokens` tokens by the recipe's rule: whole contexts per micro-batch."""
     settings = training.batch
     if settings.rule == "power":
         batch = power_batch(tokens, settings.coefficient or BATCH_COEFFICIENT, settings.exponent)
     else:
         rule = PUBLISHED_BATCHES[settings.rule]
         batch = (settings.coefficient or 1) * _apply(settings.rule, rule, model, tokens)
-    return max(1, round(batch / training.context)) * training.context
+    unit = training.context * training.micro_batches
+    return max(1, round(batch / unit)) * unit
+
+
+def unique_of(unique: int | None, tokens: int, training: TrainingConfig) -> int | None:
+    """Unique tokens in whole contexts, or None where one pass over the text gives all the tokens."""
+    if unique is None:
+        return None
+    whole = max(1, round(unique / training.context)) * training.context
+    return whole if whole < tokens else None
+
+
+def make_stopping(batch: int, training: TrainingConfig) -> StoppingSpec | None:
+    """Early stopping of a run, its evaluations at whole batches."""
+    if training.stopping is None:
+        return None
+    every = max(1, round(training.stopping.every_tokens / batch)) * batch
+    return StoppingSpec(every_tokens=every, patience=training.stopping.patience)
 
 
 def peak_learning_rate(model: Architecture, tokens: float, training: TrainingConfig) -> float:

@@ -161,7 +161,9 @@ def plan(
     *,
     flops: Annotated[float | None, typer.Option(help="budget in training FLOPs")] = None,
     gpu_hours: Annotated[float | None, typer.Option(help="budget in hours of one device")] = None,
-    device: Annotated[str | None, typer.Option(help="a100, h100-sxm or h100-pcie; any other by --peak-flops")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="a100, h100-sxm, h200 or h100-pcie; others by --peak-flops")
+    ] = None,
     peak_flops: Annotated[float | None, typer.Option(help="peak of one device in FLOP/s")] = None,
     utilisation: Annotated[float, typer.Option(help="share of the peak that training reaches; assumed")] = 0.4,
     devices: Annotated[int, typer.Option(help="devices that train together, for the wall time")] = 1,

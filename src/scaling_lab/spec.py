@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from scaling_lab.architectures import ArchitectureSpec
+from scaling_lab.errors import ConfigError
 from scaling_lab.frozen import Frozen
 from scaling_lab.science.accounting import FlopsConvention
 
@@ -98,17 +99,31 @@ class EvaluationSpec(Frozen):
     points: int = Field(ge=1, description="validation evaluations in a run, geometrically spaced, the last at its end")
 
 
+class StoppingSpec(Frozen):
+    """Early stopping on validation; the weights of the best evaluation are then the result of the run."""
+
+    every_tokens: int = Field(ge=1, description="tokens between evaluations")
+    patience: int = Field(ge=1, description="evaluations without a better one after which the run ends")
+
+
 class RunSpec(Frozen):
     """One training run. Everything that can change its result is here, and nothing else."""
 
     recipe: int = 1
     dataset: str = Field(description="id of the token store under results/tokens")
     architecture: ArchitectureSpec
-    tokens: int = Field(ge=1, description="training tokens processed: the horizon; one pass over as many unique tokens")
+    tokens: int = Field(ge=1, description="training tokens processed: the horizon")
+    unique_tokens: int | None = Field(
+        default=None, ge=1, description="unique tokens, passed over in epochs of another order each; None: one pass"
+    )
     batch_tokens: int = Field(ge=1, description="tokens per optimizer step")
+    micro_batches: int = Field(
+        default=1, ge=1, description="parts of a batch whose gradients are summed; from 2 on they measure its noise"
+    )
     optimizer: OptimizerSpec
     schedule: ScheduleSpec
     evaluation: EvaluationSpec
+    stopping: StoppingSpec | None = None
     seed: int = 0
     simulate: str | None = Field(default=None, description="planted law that the losses are drawn from, untrained")
 
@@ -120,6 +135,26 @@ class RunSpec(Frozen):
             )
         if self.tokens % self.batch_tokens:
             raise ValueError(f"tokens: {self.tokens} is not a multiple of batch_tokens = {self.batch_tokens}")
+        if self.sequences % self.micro_batches:
+            raise ValueError(
+                f"micro_batches: {self.micro_batches} does not divide the {self.sequences} sequences of a batch"
+                f" (batch_tokens = {self.batch_tokens})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_epochs_and_stops(self) -> Self:
+        context = self.architecture.context
+        if self.unique_tokens is not None and (self.unique_tokens % context or self.unique_tokens >= self.tokens):
+            raise ValueError(
+                f"unique_tokens: {self.unique_tokens} is not a multiple of the context, {context}, below"
+                f" tokens = {self.tokens}; leave it out for one pass"
+            )
+        if self.stopping is not None and self.stopping.every_tokens % self.batch_tokens:
+            raise ValueError(
+                f"stopping.every_tokens: {self.stopping.every_tokens} is not a multiple of"
+                f" batch_tokens = {self.batch_tokens}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -130,6 +165,11 @@ class RunSpec(Frozen):
             raise ValueError(
                 f"schedule.cooldown_fraction: {schedule.cooldown_fraction} of {self.tokens} tokens leaves"
                 f" {'nothing to the trunk' if branch == 0 else 'nothing to the cooldown'}"
+            )
+        if schedule.trunk and (self.unique_tokens is not None or self.stopping is not None):
+            raise ValueError(
+                "schedule.trunk: the runs of a trunk pass over their text once and to their horizon;"
+                " leave out unique_tokens and stopping"
             )
         if schedule.trunk and schedule.warmup_tokens > branch:
             raise ValueError(
@@ -172,6 +212,24 @@ class RunSpec(Frozen):
     def steps(self) -> int:
         """Optimizer steps."""
         return self.tokens // self.batch_tokens
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of one context in a batch."""
+        return self.batch_tokens // self.architecture.context
+
+    @property
+    def data_tokens(self) -> int:
+        """Tokens of text that the run reads: the unique ones."""
+        return self.unique_tokens or self.tokens
+
+    def check_devices(self, devices: int) -> None:
+        """Raise ConfigError where the batch cannot be shared by so many devices."""
+        if self.sequences % (self.micro_batches * devices):
+            raise ConfigError(
+                f"devices: {devices} do not divide the {self.sequences} sequences of a batch of run {self.run_id}"
+                f" (batch_tokens = {self.batch_tokens}, micro_batches = {self.micro_batches})"
+            )
 
     @property
     def run_id(self) -> str:

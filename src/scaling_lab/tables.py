@@ -22,15 +22,24 @@ UNITS = {
     "unique_tokens": "tokens",
     "trunk_tokens": "tokens",
     "batch_tokens": "tokens",
+    "horizon_tokens": "tokens",
+    "diverged_at_tokens": "tokens",
+    "stopped_at_tokens": "tokens",
+    "best_tokens": "tokens",
+    "noise_scale_tokens": "tokens",
+    "peak_memory_bytes": "bytes",
+    "gradient_norm": "nats per token and unit of the parameters",
     "context": "tokens",
     "params_": "parameters",
     "flops_": "FLOP, forward and backward",
     "flops_per_token_": "FLOP per token, forward and backward",
+    "flops_share_of_peak": "1",
     "loss_": "nats per token",
     "train_loss_": "nats per token",
     "validation_loss_": "nats per token",
     "test_loss_": "nats per token",
     "bits_per_byte_": "bits per byte of text",
+    "validation_bits_per_byte": "bits per byte of text",
     "wall_s": "seconds",
     "learning_rate": "1",
     "progress": "share of the run's tokens",
@@ -42,6 +51,9 @@ MODEL_FIELDS = (
     "n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size", "positions", "dropout", "head_dim", "tied",
     "parametrization", "base_width", "bptt_tokens",
 )  # fmt: skip
+
+# Where a run ended before its horizon, and the best evaluation of one that stops early.
+ENDS = ("diverged_at_tokens", "stopped_at_tokens", "best_tokens")
 
 
 def collect(runs: Sequence[str], runs_folder: Path, runs_table: Path, curves_table: Path) -> None:
@@ -66,7 +78,8 @@ def run_row(folder: Path) -> dict[str, Any]:
         raise TableError(f"{error.filename}: missing; the run is not finished") from None
     if summary["run"] != spec.run_id:
         raise TableError(f"{folder}/summary.json: is of run {summary['run']}, not {spec.run_id}")
-    return _identity(spec, summary) | _counts(spec) | _losses(summary) | _speed(summary)
+    counts = _counts(spec, summary["tokens"])
+    return _identity(spec, summary) | _ends(summary) | counts | _losses(spec, summary) | _speed(summary)
 
 
 def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
@@ -78,10 +91,12 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "corpus": spec.dataset.split("-")[0],
         "tokens_id": spec.dataset,
         **_model(spec.architecture),
-        "tokens": spec.tokens,
-        "unique_tokens": spec.tokens,
-        "steps": spec.steps,
+        "tokens": summary["tokens"],
+        "horizon_tokens": spec.tokens,
+        "unique_tokens": min(spec.data_tokens, summary["tokens"]),
+        "steps": summary["steps"],
         "batch_tokens": spec.batch_tokens,
+        "micro_batches": spec.micro_batches,
         "learning_rate": spec.optimizer.learning_rate,
         "schedule": spec.schedule.name,
         "trunk": spec.trunk_id if spec.shares_trunk else "",
@@ -96,7 +111,12 @@ def _model(architecture: ArchitectureSpec) -> dict[str, Any]:
     return fields | {"reuse": getattr(architecture, "reuse", 1)}
 
 
-def _counts(spec: RunSpec) -> dict[str, Any]:
+def _ends(summary: dict[str, Any]) -> dict[str, Any]:
+    """Where a run ended before its horizon, and the best evaluation of one that stops early; else null."""
+    return {name: summary.get(name) for name in ENDS}  # runs of earlier versions have none
+
+
+def _counts(spec: RunSpec, tokens: int) -> dict[str, Any]:
     shape = spec.architecture.shape
     per_token = {name: shape.flops_per_token(name) for name, _ in FLOPS_CONVENTIONS}
     return {
@@ -105,16 +125,19 @@ def _counts(spec: RunSpec) -> dict[str, Any]:
         "params_with_head": shape.params_with_head,
         "params_total": shape.params_total,
         **{f"flops_per_token_{name}": float(value) for name, value in per_token.items()},
-        **{f"flops_{name}": float(value) * spec.tokens for name, value in per_token.items()},
+        **{f"flops_{name}": float(value) * tokens for name, value in per_token.items()},
     }
 
 
-def _losses(summary: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {"train_loss_nats": summary["train_loss_nats"]}
-    for name, result in summary["evaluations"].items():
-        row[loss_column(name)] = result["loss_nats"]
-        row[f"bits_per_byte_{name}"] = result["bits_per_byte"]
-    row["test_loss_by_position_nats"] = summary["evaluations"]["test"]["loss_by_position_nats"]
+def _losses(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
+    """Losses on every set of the spec; null for a run that diverged."""
+    row: dict[str, Any] = {name: summary.get(name) for name in ("train_loss_nats", "noise_scale_tokens")}
+    evaluations = summary["evaluations"]
+    for name in spec.evaluation.sets:
+        result = evaluations.get(name, {})
+        row[loss_column(name)] = result.get("loss_nats")
+        row[f"bits_per_byte_{name}"] = result.get("bits_per_byte")
+    row["test_loss_by_position_nats"] = evaluations.get("test", {}).get("loss_by_position_nats")
     return row
 
 
@@ -124,7 +147,8 @@ def loss_column(evaluation_set: str) -> str:
 
 
 def _speed(summary: dict[str, Any]) -> dict[str, Any]:
-    return {name: summary[name] for name in ("wall_s", "tokens_per_s", "device", "threads")}
+    measured = ("wall_s", "tokens_per_s", "flops_share_of_peak", "peak_memory_bytes")
+    return {name: summary.get(name) for name in (*measured, "device", "devices", "threads")}
 
 
 def unit_of(column: str) -> str:
@@ -133,9 +157,18 @@ def unit_of(column: str) -> str:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    fields = [field.with_metadata({"unit": unit_of(field.name)}) for field in table.schema]
+    fields = [pa.field(field.name, _type_of(field), metadata={"unit": unit_of(field.name)}) for field in table.schema]
     with atomic_path(path) as partial:
         pq.write_table(table.cast(pa.schema(fields)), partial)
+
+
+def _type_of(field: pa.Field) -> pa.DataType:
+    """A column that is null in every row has the type that its values would have."""
+    if not pa.types.is_null(field.type):
+        return field.type
+    if field.name == "test_loss_by_position_nats":
+        return pa.list_(pa.float64())
+    return pa.int64() if field.name in ENDS else pa.float64()
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -21,6 +21,10 @@ from scaling_lab.spec import RunSpec
 from scaling_lab.tables import read_rows
 
 CONTENT_TAG = "scaling_lab.content"
+CURVE_METRICS = (
+    "train_loss_smoothed_nats", "validation_loss_nats", "validation_bits_per_byte", "learning_rate", "gradient_norm",
+    "noise_scale_tokens", "tokens_per_s", "flops_share_of_peak",
+)  # fmt: skip
 BATCH = 900  # MLflow takes at most 1,000 metrics in one call
 
 
@@ -88,14 +92,20 @@ def _publish_run(
     folder = results / "runs" / row["run"]
     end = int(1000 * json.loads((folder / "summary.json").read_text("utf-8"))["finished"])
     start = end - int(1000 * row["wall_s"])
-    tags = {CONTENT_TAG: content, "study": study, "dataset": row["tokens_id"], "simulated": str(row["simulated"])}
+    tags = {
+        CONTENT_TAG: content,
+        "study": study,
+        "dataset": row["tokens_id"],
+        "simulated": str(row["simulated"]),
+        "status": row["status"],
+    }
     run = client.create_run(experiment, start_time=start, tags=tags, run_name=row["run"])
     spec = RunSpec.from_json((folder / "spec.json").read_text("utf-8"))
     params = [Param(name, str(value)) for name, value in spec.flat().items()]
     points = [
         Metric(name, float(point[name]), start + int(1000 * point["wall_s"]), point["step"])
         for point in curve
-        for name in ("train_loss_smoothed_nats", "validation_loss_nats", "learning_rate", "gradient_norm")
+        for name in CURVE_METRICS
         if point[name] is not None
     ]
     final = [Metric(k, float(v), end, row["steps"]) for k, v in row.items() if isinstance(v, float)]

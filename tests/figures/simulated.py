@@ -21,7 +21,8 @@ from scaling_lab.fits.stage import run_fit
 from scaling_lab.grid import expand_study
 from scaling_lab.spec import RunSpec, canonical_json
 from scaling_lab.tables import collect
-from scaling_lab.training.curves import History, curve_table
+from scaling_lab.training.curves import Scale, curve_table
+from scaling_lab.training.history import History
 
 SIZES = [[2, 12], [2, 16], [2, 24], [3, 32], [3, 48], [4, 56], [4, 72]]
 PLANTED = {"E": 1.4, "A": 22.0, "alpha": 0.30, "B": 150.0, "beta": 0.33}
@@ -70,7 +71,7 @@ def _write_run(folder: Path, spec: RunSpec) -> None:
     params = spec.architecture.shape.params_non_embedding
     loss = planted_loss(params, spec.tokens) * np.exp(NOISE * rng.standard_normal())
     history = _history(spec, params, loss, rng)
-    pq.write_table(curve_table(spec, history), folder / "metrics.parquet")
+    pq.write_table(curve_table(spec, history, Scale(2.7, 1.5e11)), folder / "metrics.parquet")
     (folder / "summary.json").write_text(json.dumps(_summary(spec, loss, history)), encoding="utf-8")
 
 
@@ -79,7 +80,13 @@ def _history(spec: RunSpec, params: int, final: float, rng: np.random.Generator)
     steady = planted_loss(params, np.maximum(tokens, 20_000)) * 1.02
     mixed = np.minimum(steady, 6.93) + (final - steady[-1]) * (tokens / spec.tokens) ** 8
     losses = mixed * np.exp(0.01 * rng.standard_normal(spec.steps))
-    return History(losses.tolist(), [0.5] * spec.steps, {spec.steps: float(final)}, {0: 0.0, spec.steps: 12.0})
+    return History(
+        losses=losses.tolist(),
+        gradient_norms=[0.5] * spec.steps,
+        validation={spec.steps: float(final)},
+        clock={0: 0.0, spec.steps: 12.0},
+        memory={spec.steps: 10**9},
+    )
 
 
 def _summary(spec: RunSpec, loss: float, history: History) -> dict[str, Any]:

@@ -208,7 +208,7 @@ def test_other_laws_of_n_and_d_plan_too(plan: Plan, cli: Cli, folder: Path) -> N
     [
         ("hoffmann", (), "a plan takes one budget: --flops, or --gpu-hours"),
         ("hoffmann", ("--flops", 1e20, "--gpu-hours", 5), "a plan takes one budget"),
-        ("hoffmann", ("--gpu-hours", 5), "--gpu-hours 5 needs a device: --device (a100, h100-sxm, h100-pcie)"),
+        ("hoffmann", ("--gpu-hours", 5), "--gpu-hours 5 needs a device: --device (a100, h100-sxm, h200, h100-pcie)"),
         ("hoffmann", ("--flops", -1), "the budget is -1 FLOPs; allowed: a positive, finite number"),
         ("hoffmann", ("--flops", 1e20, "--device", "tpu"), "--device 'tpu'; allowed: a100"),
         ("hoffmann", ("--flops", 1e20, "--peak-flops", -1), "peak is -1.0; allowed: a positive number"),

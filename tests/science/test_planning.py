@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scaling_lab.science.data_limited import data_limited_optimum
 from scaling_lab.science.fitting import Objective, fit_law
 from scaling_lab.science.fixing import fix_parameters
-from scaling_lab.science.hardware import DEVICES, Hardware
+from scaling_lab.science.hardware import DEVICES, Hardware, device_by_name
 from scaling_lab.science.hyperparameters import PUBLISHED_BATCHES
 from scaling_lab.science.laws import LAWS, hoffmann, kaplan
 from scaling_lab.science.optimum import closed_form_optimum, numerical_optimum
@@ -171,3 +171,18 @@ def test_known_parameters_leave_the_others() -> None:
         assert result.parameters[name] == pytest.approx(LAW[name], rel=1e-5)
     assert result.derived["a"] == pytest.approx(LAW["beta"] / (LAW["alpha"] + LAW["beta"]), rel=1e-5)
     assert fix_parameters(LAWS["hoffmann"], {}) is LAWS["hoffmann"]
+
+
+@pytest.mark.parametrize(
+    ("product", "name"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100-sxm"),
+        ("NVIDIA H100 PCIe", "h100-pcie"),
+        ("NVIDIA H100 NVL", None),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("NVIDIA GeForce RTX 4090", None),
+    ],
+)
+def test_devices_are_known_by_what_their_driver_calls_them(product: str, name: str | None) -> None:
+    assert device_by_name(product) == (None if name is None else DEVICES[name])

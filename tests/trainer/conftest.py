@@ -58,7 +58,7 @@ class Service:
 
     def child_in(self, folder: Path) -> int:
         """Process id of the child that trains in `folder`, once it has saved a checkpoint."""
-        wait_until((folder / "checkpoints" / "last.ckpt").exists)
+        wait_until(lambda: any((folder / "checkpoints").glob("*.ckpt")))
         children = [process for process, parent in self._processes().items() if parent in self._processes()]
         return next(child for child in children if Path(f"/proc/{child}/cwd").readlink() == folder)
 

@@ -13,6 +13,7 @@ from tests.conftest import run_spec
 from tests.trainer.conftest import Service, wait_until
 
 from scaling_lab.spec import RunSpec
+from scaling_lab.training.engine import last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux")]
 
@@ -26,7 +27,7 @@ def starts(folder: Path) -> list[int]:
 
 def assert_same_run(a: Path, b: Path) -> None:
     losses = [json.loads((folder / "summary.json").read_text())["evaluations"] for folder in (a, b)]
-    weights = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=False)["state_dict"] for f in (a, b)]
+    weights = [torch.load(last_checkpoint(folder), weights_only=False)["state_dict"] for folder in (a, b)]
     assert losses[0] == losses[1]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 

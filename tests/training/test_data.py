@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import run_spec
@@ -20,7 +21,7 @@ def store(dataset: Path) -> TokenStore:
 
 def test_a_run_sees_each_of_its_first_tokens_once(store: TokenStore, spec: RunSpec) -> None:
     windows = TrainingStream(store, spec).batches(0, spec.steps).flatten(0, 1).numpy()
-    starts = TrainingStream(store, spec).order * 32
+    starts = window_order(spec, store.tokens("train")) * 32
     stream = store.read("train", 0, spec.tokens)
     assert sorted(starts) == list(range(0, spec.tokens, 32))
     assert np.array_equal(windows[np.argsort(starts), :-1].ravel(), stream)
@@ -68,6 +69,23 @@ def test_order_depends_on_the_seed_and_not_on_the_chunks(store: TokenStore, spec
     parts = [stream.batches(start, start + 1)[0] for start in range(10)]
     assert all((whole[i] == part).all() for i, part in enumerate(parts))
     assert not (whole == other.batches(0, 10)).all()
+
+
+def test_every_epoch_passes_over_the_unique_tokens_in_another_order(store: TokenStore) -> None:
+    spec = run_spec(unique_tokens=32 * 150)  # 400 windows of 32: two epochs and two thirds, ending inside batches
+    found = TrainingStream(store, spec).batches(0, spec.steps).flatten(0, 1)
+    first, second, rest = found[:150], found[150:300], found[300:]
+    assert sorted(second.tolist()) == sorted(first.tolist())
+    assert not torch.equal(first, second)
+    text = store.read("train", 0, 4800).astype(np.int64)
+    assert np.array_equal(rest[:, 0], text[window_order(spec, store.tokens("train"), 2)[:100] * 32])
+    resumed = TrainingStream(store, spec)
+    assert all(torch.equal(resumed.batches(s, s + 1)[0], found[4 * s : 4 * s + 4]) for s in (99, 37, 38, 75))
+
+
+def test_the_first_epoch_is_that_of_a_single_pass(store: TokenStore) -> None:
+    one, many = run_spec(tokens=128 * 40), run_spec(unique_tokens=128 * 40)
+    assert torch.equal(TrainingStream(store, one).batches(0, 40), TrainingStream(store, many).batches(0, 40))
 
 
 @given(

@@ -13,6 +13,7 @@ import torch
 from tests.conftest import run_spec
 
 from scaling_lab.spec import RunSpec, canonical_json
+from scaling_lab.training.checkpoints import latest_checkpoint
 from scaling_lab.training.run import train
 
 
@@ -39,6 +40,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(path)], check=True)
 
 
+def checkpoint_of(run: Path) -> Path:
+    found = latest_checkpoint(run / "checkpoints")
+    assert found is not None
+    return found
+
+
 def command_line(spec: RunSpec, folder: Path, dataset: Path) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
     (folder / "spec.json").write_text(canonical_json(spec))
@@ -52,14 +59,13 @@ def test_a_full_disk_is_one_message_and_keeps_the_last_checkpoint(
 ) -> None:
     spec = run_spec()
     train(spec, dataset, tmp_path / "whole", threads=1)
-    one = (tmp_path / "whole" / "checkpoints" / "last.ckpt").stat().st_size
+    one = checkpoint_of(tmp_path / "whole").stat().st_size
     remount(small_disk, f"{1.5 * one / 1024:.0f}k")  # one checkpoint fits, a second beside it does not
     result = command_line(spec, small_disk / "run", dataset)
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1].startswith("scaling-lab: the disk is full; free some space")
     assert "Traceback" not in result.stderr
-    checkpoint = small_disk / "run" / "checkpoints" / "last.ckpt"
-    assert 0 < torch.load(checkpoint, weights_only=False)["global_step"] < spec.steps
+    assert 0 < torch.load(checkpoint_of(small_disk / "run"), weights_only=False)["global_step"] < spec.steps
 
     remount(small_disk, "20m")
     assert command_line(spec, small_disk / "run", dataset).returncode == 0

@@ -9,8 +9,9 @@ import torch
 from tests.conftest import run_spec
 
 from scaling_lab.spec import RunSpec
+from scaling_lab.training.engine import last_checkpoint
 from scaling_lab.training.module import LanguageModel
-from scaling_lab.training.run import last_checkpoint, train
+from scaling_lab.training.run import train
 from scaling_lab.training.trunk import segment_folder, train_trunk
 from scaling_lab.trunks import Trunk, find_trunks
 

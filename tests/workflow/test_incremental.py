@@ -1,5 +1,7 @@
 """What runs again after an edit: exactly what depends on it."""
 
+import re
+
 import pytest
 from tests.workflow.conftest import SMOKE, Workflow
 
@@ -18,6 +20,15 @@ def test_one_more_token_count_adds_its_runs_and_what_depends_on_them(workflow: W
     assert workflow.planned() == added | ANALYSIS
     workflow.edit(STUDY, "40_000, ", "")
     assert workflow.planned() == {}
+
+
+def test_unique_tokens_ask_for_their_own_subset(workflow: Workflow) -> None:
+    block = "  - {shapes: [[1, 8]], tokens: [40_000], unique_tokens: [10_048, 12_032]}\n"
+    workflow.edit(STUDY, "  - shapes: [[2, 24]]\n", block + "  - shapes: [[2, 24]]\n")
+    planned = workflow.planned("results/tables/smoke/runs.parquet", *SMOKE)
+    assert planned["train"] == 2
+    result = workflow.snakemake("-n", "results/tables/smoke/runs.parquet", *SMOKE)
+    assert {"subsets/10048.json", "subsets/12032.json"} <= set(re.findall(r"subsets/\d+\.json", result.stdout))
 
 
 def test_one_run_less_trains_nothing(workflow: Workflow) -> None:
@@ -59,9 +70,9 @@ def test_the_template_renders_again(workflow: Workflow) -> None:
         ("src/scaling_lab/training/module.py", '"""', '"""Edited. '),
         ("src/scaling_lab/corpus/splits.py", '"""', '"""Edited. '),
         ("config/smoke.yaml", "corpus: sample", "# A comment.\ncorpus: sample"),
-        ("config/smoke.yaml", "checkpoint_seconds: 1", "checkpoint_seconds: 2"),
+        ("config/smoke.yaml", "checkpoint_seconds: 1", "checkpoint_seconds: 2\ncheckpoint_tokens: 9999\ndevices: 1"),
     ],
-    ids=["comment in a rule", "blank in a shell line", "training code", "corpus code", "comment in the keys", "when"],
+    ids=["comment in a rule", "blank in a shell line", "training code", "corpus code", "comment in the keys", "how"],
 )
 def test_what_changes_no_meaning_runs_nothing(workflow: Workflow, name: str, old: str, new: str) -> None:
     workflow.edit(name, old, new)

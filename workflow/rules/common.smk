@@ -37,12 +37,15 @@ except ConfigError as error:
 CONFIG = EXPERIMENT.config
 PACKAGE = Path(workflow.basedir) / "src" / "scaling_lab"
 
-# Jobs find the command line of the environment that runs Snakemake, activated or not. How often training saves is told
-# here and not by a parameter, because a change of it must not train anything again.
-shell.prefix(
-    f"export PATH={Path(sys.executable).parent}:$PATH"
-    f" SCALING_LAB_CHECKPOINT_SECONDS={CONFIG.checkpoint_seconds}; "
+# How training is executed is told by the environment and not by a parameter: a change must not train anything again.
+EXECUTION = "".join(
+    f" SCALING_LAB_{key.upper()}={value}"
+    for key in ("checkpoint_seconds", "checkpoint_tokens", "devices", "strategy")
+    if (value := getattr(CONFIG, key)) is not None
 )
+
+# Jobs find the command line of the environment that runs Snakemake, activated or not.
+shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH{EXECUTION}; ")
 
 
 wildcard_constraints:

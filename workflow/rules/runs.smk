@@ -67,7 +67,7 @@ rule train:
         spec=rules.specify_run.output.spec,
         tokens=lambda wildcards: f"results/tokens/{spec_of(wildcards).dataset}/manifest.json",
         trunk=branch_of,
-        subset=lambda wildcards: f"results/tokens/{spec_of(wildcards).dataset}/subsets/{spec_of(wildcards).tokens}.json",
+        subset=lambda wildcards: f"results/tokens/{spec_of(wildcards).dataset}/subsets/{spec_of(wildcards).data_tokens}.json",
     output:
         metrics="results/runs/{run}/metrics.parquet",
         summary="results/runs/{run}/summary.json",

@@ -106,7 +106,16 @@ class StudyData:
 
     @cached_property
     def runs(self) -> list[dict[str, Any]]:
-        """Rows of runs.parquet."""
+        """Rows of runs.parquet of the runs that finished: those that fits use."""
+        return [row for row in self._all_runs if row["status"] == "ok"]
+
+    @property
+    def diverged(self) -> list[dict[str, Any]]:
+        """Rows of the runs that diverged: no loss was measured."""
+        return [row for row in self._all_runs if row["status"] == "diverged"]
+
+    @cached_property
+    def _all_runs(self) -> list[dict[str, Any]]:
         return read_rows(self.results / "tables" / self.name / "runs.parquet")
 
     @property

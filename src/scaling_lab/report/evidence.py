@@ -80,8 +80,11 @@ def run_rows(data: StudyData) -> list[dict[str, Any]]:
 
 
 def warnings(data: StudyData, laws: list[dict[str, Any]], plans: bool) -> list[str]:
-    """Everything that a fit and, where the study plans, the plan and the backtest warned of, once, with its origin."""
-    found = [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
+    """Runs that diverged, and everything that a fit and, where the study plans, the plan and the backtest warned of."""
+    found = [
+        f"Run {row['run']} diverged after {row['diverged_at_tokens']:,} tokens; no fit uses it" for row in data.diverged
+    ]
+    found += [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
     found += [f"{law['title']}: refused, {law['reason']['message']}" for law in laws if not law["ok"]]
     if not plans:
         return list(dict.fromkeys(found))

@@ -26,11 +26,21 @@ class Device:
 _DEVICES = (
     Device("a100", 312e12, "NVIDIA A100 data sheet: BFLOAT16 312 TFLOPS, 624 with sparsity"),
     Device("h100-sxm", 1979e12 / 2, "NVIDIA H100 data sheet, SXM5: BFLOAT16 1,979 TFLOPS with sparsity, half without"),
+    Device("h200", 1979e12 / 2, "NVIDIA H200 data sheet, SXM: BFLOAT16 1,979 TFLOPS with sparsity, half without"),
     Device("h100-pcie", 1513e12 / 2, "NVIDIA H100 data sheet, PCIe: BFLOAT16 1,513 TFLOPS with sparsity, half without"),
 )
 
 DEVICES: Mapping[str, Device] = {device.name: device for device in _DEVICES}
 """Every device by name; any other is given by its peak."""
+
+
+def device_by_name(product: str) -> Device | None:
+    """The device that a driver calls `product`, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed."""
+    words = product.lower().replace("-", " ").split()
+    if "h100" in words:  # there is a third kind, NVL, of another peak
+        variant = {"pcie": "h100-pcie", "hbm3": "h100-sxm"}
+        return next((DEVICES[name] for word, name in variant.items() if word in words), None)
+    return next((device for name, device in DEVICES.items() if name in words), None)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from scaling_lab.files import atomic_path, write_text
 from scaling_lab.science.laws import Array
 from scaling_lab.simulator.planted import BYTES_PER_TOKEN, PLANTED, VOCABULARY, PlantedLaws
 from scaling_lab.spec import RunSpec
-from scaling_lab.training.curves import CURVE_ROWS, SCHEMA, SMOOTHING_SHARE, evaluation_steps
+from scaling_lab.training.curves import CURVE_ROWS, SCHEMA, evaluation_steps
+from scaling_lab.training.history import SMOOTHING_SHARE
 from scaling_lab.training.schedule import learning_rate
-from scaling_lab.training.summary import evaluation, summarize
+from scaling_lab.training.summary import Outcome, evaluation, summarize
 
 # Standard deviations of the logarithm of a loss. No paper states them as such: Kaplan et al. 2020 work with a threshold
 # of 0.02 nats between runs (section 4); seeds of small models differ by 0.3 % here.
@@ -57,11 +58,8 @@ def simulate(spec: RunSpec, run_dir: Path) -> None:
     summary = summarize(
         spec,
         {name: _evaluation(spec, name, loss) for name, loss in drawn.evaluations.items()},
-        train_loss_nats=float(drawn.smoothed[-1]),
-        starts=[0],
-        wall_s=0.0,
-        device="simulated",
-        threads=1,
+        Outcome(spec.steps, 0.0, float(drawn.smoothed[-1]), float(drawn.noise_scale[-1]), starts=[0]),
+        {"device": "simulated", "devices": 1, "threads": 1},
     )
     write_text(run_dir / "summary.json", json.dumps(summary, indent=1))
 

@@ -1,75 +1,56 @@
-"""Callbacks: record the history, evaluate at the marks, keep a checkpoint, tell how far the run is."""
+"""Callbacks: keep checkpoints, stop for a signal, tell how far the run is."""
 
 import json
 import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from torch import Tensor
 
 from scaling_lab.files import write_text
-from scaling_lab.training.curves import History
-from scaling_lab.training.evaluation import loss_by_position
-from scaling_lab.training.module import LanguageModel
+from scaling_lab.training.checkpoints import save_checkpoint
+from scaling_lab.training.recorder import Recorder
+from scaling_lab.training.signals import StopRequest
 
 
-class Recorder(pl.Callback):
-    """Keeps the `History` of the run, through interruptions, and evaluates validation at the given steps."""
+class Checkpointer(pl.Callback):
+    """Saves every `interval_s` seconds, at the given steps, at the end of the run and when it is asked to stop.
 
-    def __init__(self, validation_windows: Tensor, evaluation_steps: set[int]) -> None:
-        self.history = History()
-        self.windows, self.evaluation_steps = validation_windows, evaluation_steps
-        self._before = 0.0
-        self._start = 0.0
+    Raises:
+        InterruptedTrainingError: after the checkpoint that a signal asked for.
+    """
+
+    def __init__(
+        self, folder: Path, recorder: Recorder, request: StopRequest, interval_s: float, steps: set[int]
+    ) -> None:
+        self.folder, self.recorder, self.request = folder, recorder, request
+        self.interval_s, self.steps = interval_s, steps
+        self._saved_at = time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._before, self._start = self.history.seconds, time.monotonic()
-        self.history.starts.append(trainer.global_step)
-        self._evaluate(trainer, pl_module)  # where the run leaves its trunk
+        self.request.handle()  # Lightning's own handler of SIGTERM, just put there, would end the run without saving
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        assert isinstance(pl_module, LanguageModel)
-        self.history.losses += pl_module.losses.tolist()
-        self.history.gradient_norms += pl_module.gradient_norms.tolist()
-        self.history.clock[trainer.global_step] = self._before + time.monotonic() - self._start
-        self._evaluate(trainer, pl_module)
-
-    def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, LanguageModel)
-        step = trainer.global_step
-        if step in self.evaluation_steps and step not in self.history.validation:
-            self.history.validation[step] = loss_by_position(pl_module.model, self.windows).mean().item()
-
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self.history)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = History(**state_dict)
-
-
-class AtomicCheckpoint(pl.Callback):
-    """Writes the checkpoint every `interval_s` seconds and at the last step; a kill leaves the one before intact."""
-
-    def __init__(self, path: Path, interval_s: float, last_step: int) -> None:
-        self.path, self.interval_s, self.last_step = path, interval_s, last_step
-        self._saved = time.monotonic()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        due = time.monotonic() - self._saved >= self.interval_s
-        if due or trainer.global_step == self.last_step:
+        agree = trainer.strategy.reduce_boolean_decision  # a signal, or the clock, of one device is that of all
+        stop = agree(bool(self.request), all=False)
+        due = agree(time.monotonic() - self._saved_at >= self.interval_s, all=False)
+        history = self.recorder.history
+        if history.diverged_at is not None:
+            return  # the steps since the last checkpoint lead here again
+        if stop or due or history.ended or trainer.global_step in self.steps:
             self._save(trainer)
-            self._saved = time.monotonic()
+        if stop and not (history.ended or trainer.global_step == trainer.max_steps):
+            self.request.name = self.request.name or "a signal to another process"
+            self.request.raise_if_set(f"stopped at step {trainer.global_step} with a checkpoint")
 
     def _save(self, trainer: pl.Trainer) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        trainer.save_checkpoint(partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(self.path)
+        if trainer.is_global_zero:
+            save_checkpoint(self.folder, trainer.global_step, trainer.save_checkpoint)
+        else:
+            trainer.save_checkpoint(self.folder)  # takes part in gathering; writes nothing
+        trainer.strategy.barrier()  # no process leaves before the file has its name
+        self._saved_at = time.monotonic()
 
 
 class Progress(pl.Callback):
@@ -80,14 +61,13 @@ class Progress(pl.Callback):
         self._written = 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        if time.monotonic() - self._written < 1:
+        if time.monotonic() - self._written < 1 or not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, LanguageModel)
-        history, spec = self.recorder.history, pl_module.spec
+        history, spec = self.recorder.history, self.recorder.spec
         state = {
-            "tokens": trainer.global_step * spec.batch_tokens,
+            "tokens": history.steps * spec.batch_tokens,
             "of_tokens": spec.tokens,
-            "train_loss_nats": history.smoothed(trainer.global_step),
+            "train_loss_nats": history.smoothed(history.steps),
             "seconds": history.seconds,
             "pid": os.getpid(),
         }

@@ -1,6 +1,7 @@
 """Token windows for training and evaluation: the data order is a pure function of (seed, step)."""
 
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -19,16 +20,17 @@ from scaling_lab.spec import RunSpec
 PAGE_TOKENS = 2**18
 
 
-def window_order(spec: RunSpec, available: int) -> NDArray[np.int64]:
-    """Windows of a run in the order of training, from a train split of `available` tokens.
+def window_order(spec: RunSpec, available: int, epoch: int = 0) -> NDArray[np.int64]:
+    """Windows of an epoch of a run in the order of training, from a train split of `available` tokens.
 
-    A permutation of all that the horizon covers; for runs of a trunk, page by page, so that their common part has the
-    same order whatever the horizon: its windows inside the last page are those that come first in that page's order.
+    A permutation of all that the run reads, of (seed, epoch). Runs of a trunk have one epoch, permuted page by page, so
+    that their common part has the same order whatever the horizon: its windows inside the last page are those that
+    come first in that page's order.
     """
     context = spec.architecture.context
-    windows = spec.tokens // context
+    windows = spec.data_tokens // context
     if not spec.schedule.trunk:
-        return np.random.default_rng(spec.seed).permutation(windows)
+        return np.random.default_rng([spec.seed, epoch] if epoch else spec.seed).permutation(windows)
     page = max(1, PAGE_TOKENS // context)
     starts = range(0, windows, page)
     lengths = (min(page, available // context - start) for start in starts)
@@ -40,18 +42,20 @@ def window_order(spec: RunSpec, available: int) -> NDArray[np.int64]:
 
 
 class TrainingStream:
-    """The first `tokens` tokens of the train split as windows of context + 1 tokens, each once, in a seeded order.
+    """The first tokens of the train split as windows of context + 1 tokens, each once per epoch, in a seeded order.
 
+    The order of an epoch is a function of (seed, epoch); a batch may hold the end of one and the beginning of the next.
     The target of the very last position wraps to the first token, so that D tokens are exactly D / context windows; in
     runs of a trunk, whose last page may reach beyond the horizon, only where the split ends.
     """
 
     def __init__(self, store: TokenStore, spec: RunSpec) -> None:
         self.context = spec.architecture.context
-        self.sequences = spec.batch_tokens // self.context
+        self.sequences = spec.sequences
+        self.windows = spec.data_tokens // self.context
         available = store.tokens("train")
-        self.order = window_order(spec, available)
-        end = (int(self.order.max()) + 1) * self.context
+        self.order = lru_cache(maxsize=2)(partial(window_order, spec, available))
+        end = (int(self.order(0).max()) + 1) * self.context
         tokens = store.read("train", 0, end)
         goes_on = spec.schedule.trunk and end < available
         target = store.read("train", end, end + 1) if goes_on else tokens[:1]
@@ -59,20 +63,26 @@ class TrainingStream:
 
     def batches(self, start: int, stop: int) -> Tensor:
         """Steps start..stop as int64 of shape (steps, sequences, context + 1)."""
-        windows = self.order[start * self.sequences : stop * self.sequences]
+        windows = self._windows(start * self.sequences, stop * self.sequences)
         index = windows[:, None] * self.context + np.arange(self.context + 1)
         chunk = torch.from_numpy(self.tokens[index].astype(np.int64))
         return chunk.view(stop - start, self.sequences, self.context + 1)
 
+    def _windows(self, first: int, last: int) -> NDArray[np.int64]:
+        """Windows first..last of the endless sequence of epochs."""
+        epochs = range(first // self.windows, -(-last // self.windows))
+        starts = [epoch * self.windows for epoch in epochs]
+        return np.concatenate(
+            [self.order(e)[max(first - s, 0) : last - s] for e, s in zip(epochs, starts, strict=True)]
+        )
+
 
 def chunk_bounds(start: int, steps: int, size: int, marks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """(first, last) steps of chunks of at most `size` steps from `start` to `steps` that never straddle a mark."""
-    stops = np.union1d(np.arange(size, steps + size, size), marks)
-    for stop in stops[stops > start]:
-        yield start, min(int(stop), steps)
-        start = min(int(stop), steps)
-        if start == steps:
-            return
+    stops = np.union1d(np.append(np.arange(size, steps, size), steps), marks)
+    for stop in stops[(stops > start) & (stops <= steps)].tolist():
+        yield start, stop
+        start = stop
 
 
 class _Chunks(IterableDataset[Tensor]):

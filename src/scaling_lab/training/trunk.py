@@ -4,12 +4,14 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from scaling_lab.files import write_text
 from scaling_lab.spec import RunSpec
-from scaling_lab.training.run import fit, last_checkpoint, prepared_store
+from scaling_lab.training.curves import finite
+from scaling_lab.training.engine import Execution, last_checkpoint, training
 
 
 def segment_folder(manifest: Path | None) -> Path | None:
@@ -26,34 +28,29 @@ def segment_folder(manifest: Path | None) -> Path | None:
 
 
 def train_trunk(
-    root: RunSpec,
-    tokens: int,
-    dataset: Path,
-    manifest: Path,
-    *,
-    start: Path | None,
-    threads: int,
-    checkpoint_seconds: float = 30,
+    root: RunSpec, tokens: int, dataset: Path, manifest: Path, *, start: Path | None, **execution: Any
 ) -> None:
     """Train the trunk of `root` up to `tokens` from the segment whose manifest is `start`, and write `manifest`.
 
-    The manifest holds nothing that differs between two trainings: id, tokens, smoothed loss in nats, SHA-256 of the
-    weights. The checkpoint is in the folder of the same name beside it; where it is there, nothing is trained.
+    The manifest holds nothing that differs between two trainings: id, tokens, status, smoothed loss in nats, SHA-256 of
+    the weights. The checkpoint is in the folder of the same name beside it; where it is there, nothing is trained. Of a
+    trunk that diverged there is none: its runs diverge too, and are recorded so.
 
     Raises:
-        TrainingError: the vocabulary or the text does not fit the spec, or the loss is not finite.
+        TrainingError, ConfigError, InterruptedTrainingError: see `engine.training`.
     """
     segment, folder = root.trunk_segment(tokens), manifest.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    with prepared_store(segment, dataset, folder, threads) as store:
-        recorder, module, _ = fit(segment, store, folder, checkpoint_seconds, segment_folder(start))
+    with training(segment, dataset, folder, Execution(**execution), segment_folder(start)) as trained:
+        history = trained.recorder.history
         content = {
             "trunk": root.trunk_id,
             "tokens": tokens,
-            "train_loss_nats": recorder.history.smoothed(segment.steps),
-            "weights_sha256": weights_sha256(module.model),
+            "status": "ok" if history.diverged_at is None else "diverged",
+            "train_loss_nats": finite(history.smoothed(history.steps)),
+            "weights_sha256": weights_sha256(trained.module.model),
         }
-        write_text(manifest, json.dumps(content, indent=1))
+        if trained.trainer.is_global_zero:
+            write_text(manifest, json.dumps(content, indent=1))
 
 
 def weights_sha256(model: nn.Module) -> str:
