@@ -13,10 +13,9 @@ from tests.conftest import run_spec
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec, canonical_json
 from scaling_lab.training.checkpoints import latest_checkpoint
+from scaling_lab.training.curves import WALL_CLOCK
 from scaling_lab.training.module import LanguageModel
 from scaling_lab.training.run import train
-
-WALL_CLOCK = ["wall_s", "tokens_per_s", "flops_share_of_peak", "peak_memory_bytes"]
 
 
 def results(folder: Path) -> tuple[dict[str, object], list[dict[str, object]], dict[str, torch.Tensor]]:

@@ -9,6 +9,7 @@ import torch
 from tests.conftest import run_spec
 
 from scaling_lab.spec import RunSpec
+from scaling_lab.training.curves import WALL_CLOCK
 from scaling_lab.training.engine import last_checkpoint
 from scaling_lab.training.module import LanguageModel
 from scaling_lab.training.run import train
@@ -41,7 +42,7 @@ def weights(run_dir: Path) -> dict[str, torch.Tensor]:
 def assert_same_bits(a: Path, b: Path) -> None:
     """Losses, curve without the clock, and weights of two finished runs."""
     losses = [json.loads((folder / "summary.json").read_text())["evaluations"] for folder in (a, b)]
-    curves = [pq.read_table(folder / "metrics.parquet").drop_columns("wall_s").to_pylist() for folder in (a, b)]
+    curves = [pq.read_table(folder / "metrics.parquet").drop_columns(WALL_CLOCK).to_pylist() for folder in (a, b)]
     assert losses[0] == losses[1]
     assert curves[0] == curves[1]
     assert all(torch.equal(value, weights(b)[name]) for name, value in weights(a).items())

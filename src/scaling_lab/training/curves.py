@@ -37,6 +37,9 @@ SCHEMA = pa.schema(
 )
 """Columns of metrics.parquet, of trained and of simulated runs. What a run did not measure is null."""
 
+WALL_CLOCK = ["wall_s", "tokens_per_s", "flops_share_of_peak", "peak_memory_bytes"]
+"""The columns in which two trainings of one run differ; all others agree to the last bit on one machine."""
+
 
 @dataclass(frozen=True)
 class Scale:
