@@ -21,7 +21,8 @@ from scaling_lab.corpus.store import TokenStore
 from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec
 from scaling_lab.training.data import TrainingStream, evaluation_windows
 from scaling_lab.training.evaluation import loss_by_position
-from scaling_lab.training.models.transformer import Transformer, token_losses
+from scaling_lab.training.models import build_model
+from scaling_lab.training.models.head import token_losses
 from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
 from scaling_lab.training.schedule import learning_rate
 
@@ -84,7 +85,7 @@ class Training:
 
     def __init__(self, spec: RunSpec) -> None:
         torch.manual_seed(spec.seed)
-        self.model = Transformer(spec.architecture)
+        self.model = build_model(spec.architecture)
         self.optimizer = build_optimizer(self.model, spec.optimizer)
         self.step, self.cpu_s = 0, 0.0
 
