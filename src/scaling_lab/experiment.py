@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
-from math import ceil, log2
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,6 @@ from scaling_lab.errors import ConfigError
 from scaling_lab.grid import expand_study, study_datasets
 from scaling_lab.overrides import study_settings
 from scaling_lab.spec import RunSpec
-
-# Training FLOP/s of one core on the smallest models here; resources ask for what the slowest machine needs.
-SLOW_FLOPS_PER_SECOND = 5e9
 
 # What a user may name in `corpus.paths`.
 TEXT_ENDINGS = (".txt", ".txt.gz", ".txt.xz")
@@ -114,21 +110,3 @@ def _read_study(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must be a mapping, not {type(raw).__name__}")
     return raw
-
-
-def runtime_minutes(spec: RunSpec, attempt: int = 1) -> int:
-    """Minutes to ask a scheduler for, doubled at each attempt."""
-    return ceil(5 + spec.flops("matmul") / SLOW_FLOPS_PER_SECOND / 60) << (attempt - 1)
-
-
-def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
-    """Megabytes to ask for: the libraries, weights with gradients and two moments, activations, and the tokens."""
-    a = spec.architecture
-    weights = 16 * a.shape.params_total
-    activations = spec.batch_tokens * (34 * a.n_layer * a.d_model + 3 * a.vocab_size) * 4
-    return ceil(1000 + (weights + activations + 10 * spec.tokens) / 1e6) * attempt
-
-
-def priority(spec: RunSpec) -> int:
-    """Long runs first, so that no core waits for one at the end."""
-    return int(100 * log2(spec.flops("matmul")))

@@ -11,12 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from scaling_lab.errors import ScalingLabError
+from scaling_lab.resources import work
 from scaling_lab.spec import RunSpec
-
-# What a run costs besides its FLOPs, in FLOPs of one core: starting Python and Lightning, and the work on each token
-# that no matrix product counts. Only ratios matter: the time left is scaled by the progress so far.
-START_UP_FLOPS = 2.5e11
-FLOPS_PER_TOKEN = 2.5e5
 
 _held: list[TextIO] = []
 
@@ -71,11 +67,6 @@ def _is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def work(spec: RunSpec) -> float:
-    """Cost of a run in FLOPs, with what is not FLOPs."""
-    return START_UP_FLOPS + spec.flops("matmul") + FLOPS_PER_TOKEN * spec.tokens
 
 
 def work_done(runs: Mapping[str, RunSpec], results: Path) -> tuple[float, list[RunProgress]]:

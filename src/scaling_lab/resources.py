@@ -1,0 +1,66 @@
+"""What a training job asks a scheduler for: time, memory, priority, and which jobs share an allocation. Nothing heavy."""
+
+from math import ceil, log2
+
+from scaling_lab.config import ResourcesConfig
+from scaling_lab.spec import RunSpec
+
+# What a run costs besides its FLOPs, as FLOPs of a core at the default speed: starting Python and Lightning, and the work
+# on each token that no matrix product counts.
+START_UP_FLOPS = 2.5e11
+FLOPS_PER_TOKEN = 2.5e5
+
+# An attempt that failed may have been too short or too small, so the next asks for twice as much; up to this many times,
+# because an attempt may also have lost its node or been preempted.
+LARGEST_FACTOR = 4
+
+# Runs that are expected to take less than this share a job, by name of the group.
+PACKED_SECONDS = {"seconds": 60, "minutes": 600}
+
+
+def work(spec: RunSpec) -> float:
+    """Cost of a run in FLOPs, with what is not FLOPs."""
+    return START_UP_FLOPS + spec.flops("matmul") + FLOPS_PER_TOKEN * spec.tokens
+
+
+def expected_seconds(spec: RunSpec, resources: ResourcesConfig) -> float:
+    """Wall time of a run at the stated speed."""
+    return work(spec) / (resources.flops_per_second * max(1, resources.gpus))
+
+
+def runtime_minutes(spec: RunSpec, resources: ResourcesConfig, attempt: int = 1) -> int:
+    """Minutes to ask for: five to start on a busy file system, and the expected time with its margin."""
+    return ceil(5 + resources.time_margin * expected_seconds(spec, resources) / 60) * _factor(attempt)
+
+
+def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
+    """Megabytes to ask for: the libraries, weights with gradients and two moments, activations, and the tokens."""
+    a = spec.architecture
+    weights = 16 * a.shape.params_total
+    activations = spec.batch_tokens * (34 * a.n_layer * a.d_model + 3 * a.vocab_size) * 4
+    return ceil(1000 + (weights + activations + 10 * spec.tokens) / 1e6) * _factor(attempt)
+
+
+def _factor(attempt: int) -> int:
+    return min(1 << (attempt - 1), LARGEST_FACTOR)
+
+
+def pack(spec: RunSpec, resources: ResourcesConfig) -> str | None:
+    """Group whose members may share an allocation, `train_seconds` or `train_minutes`; none for longer runs.
+
+    How many share one is `group-components` of the profile. Runs of several GPUs never share.
+    """
+    if resources.gpus > 1:
+        return None
+    expected = expected_seconds(spec, resources)
+    return next((f"train_{name}" for name, limit in PACKED_SECONDS.items() if expected < limit), None)
+
+
+def pack_percent(resources: ResourcesConfig) -> int:
+    """Share of a pack that a run takes while it trains: four at a time on processors, one by one on a GPU."""
+    return 100 if resources.gpus else 25
+
+
+def priority(spec: RunSpec) -> int:
+    """Long runs first, so that no core waits for one at the end."""
+    return int(100 * log2(spec.flops("matmul")))
