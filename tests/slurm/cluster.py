@@ -1,8 +1,8 @@
 """A throw-away SLURM of several nodes on this machine: loopback only, no systemd, no cgroups, gone when its owner is.
 
-`/etc/slurm/slurm.conf` is a link that exists only while the cluster is up. It has to be there, because the jobstep plugin
-strips SLURM_CONF from the environment of its inner `srun`; and it must not stay, because with a dead controller every call
-of Snakemake waits nine seconds for it.
+`/etc/slurm/slurm.conf` is a link that exists only while the cluster is up. It has to be there, because the jobstep
+plugin strips SLURM_CONF from the environment of its inner `srun`; and it must not stay, because with a dead controller
+every call of Snakemake waits nine seconds for it.
 """
 
 import os
@@ -53,7 +53,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
 {accounting}
-NodeName=n[1-3] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first_port}-{last_port}] CPUs=4 RealMemory=16000 Gres=gpu:2
+NodeName=n[1-3] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports}] CPUs=4 RealMemory=16000 Gres=gpu:2
 PartitionName=cpu Nodes=n[1-3] Default=YES DefaultTime=10 PriorityTier=1 State=UP
 PartitionName=urgent Nodes=n[1-3] DefaultTime=10 PriorityTier=10 State=UP
 """
@@ -190,7 +190,13 @@ class Cluster:
         shutil.chown(folder, "munge", "munge")
         as_munge = ("runuser", "-u", "munge", "--")
         call(*as_munge, "/usr/sbin/mungekey", "--create", f"--keyfile={folder}/key")
-        files = {"key-file": "key", "socket": "socket", "pid-file": "munged.pid", "log-file": "log", "seed-file": "seed"}
+        files = {
+            "key-file": "key",
+            "socket": "socket",
+            "pid-file": "munged.pid",
+            "log-file": "log",
+            "seed-file": "seed",
+        }
         call(*as_munge, "/usr/sbin/munged", *(f"--{option}={folder}/{name}" for option, name in files.items()))
         (self.root / "run" / "munged.pid").symlink_to(folder / "munged.pid")
 
@@ -199,15 +205,14 @@ class Cluster:
             "root": self.root,
             "host": socket.gethostname().split(".")[0],
             "controller_port": PORT,
-            "first_port": PORT + 1,
-            "last_port": PORT + 3,
+            "ports": f"{PORT + 1}-{PORT + 3}",
             "accounting": ACCOUNTING.format(root=self.root, port=PORT + 4) if self.accounting else NO_ACCOUNTING,
         }
         self.conf.write_text(SLURM_CONF.format(**values))
         self._make_gpus()
 
     def _make_gpus(self) -> None:
-        """GPUs that can be counted and handed out: device files that are /dev/null (a count without files is refused)."""
+        """GPUs that can be counted and handed out: files that are /dev/null (SLURM refuses a count without files)."""
         lines = []
         for node in NODES:
             for index in range(2):
@@ -232,12 +237,17 @@ class Cluster:
         data.mkdir()
         shutil.chown(data, "mysql", "mysql")
         self.root.chmod(0o777)  # mariadbd makes its socket here
-        install = ("mariadb-install-db", "--user=mysql", f"--datadir={data}", "--auth-root-authentication-method=socket")
+        install = (
+            "mariadb-install-db",
+            "--user=mysql",
+            f"--datadir={data}",
+            "--auth-root-authentication-method=socket",
+        )
         call(*install, "--skip-test-db")
+        command = ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--socket={socket_path}"]
         with (self.root / "log" / "mariadb.log").open("w") as log:
             database = subprocess.Popen(
-                ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--socket={socket_path}"]
-                + ["--bind-address=127.0.0.1", f"--port={PORT + 5}", "--innodb-buffer-pool-size=64M"],
+                [*command, "--bind-address=127.0.0.1", f"--port={PORT + 5}", "--innodb-buffer-pool-size=64M"],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -255,7 +265,9 @@ def stop_when_owner_dies(cluster: Cluster) -> int:
     """Start a process that stops the cluster as soon as this one is gone, even by SIGKILL; the pipe that tells it."""
     reading, writing = os.pipe()
     script = [sys.executable, __file__, str(cluster.root)]
-    subprocess.Popen(script, stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    subprocess.Popen(
+        script, stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     os.close(reading)
     return writing
 

@@ -30,11 +30,17 @@ rule train:
     benchmark:
         "results/benchmarks/train/{run}.tsv"
     priority: lambda wildcards: priority(spec_of(wildcards))
+    group:
+        lambda wildcards: pack(spec_of(wildcards), CONFIG.resources)
     conda:
         "../../envs/cpu.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=lambda wildcards, attempt: memory_mb(spec_of(wildcards), attempt),
-        runtime=lambda wildcards, attempt: runtime_minutes(spec_of(wildcards), attempt),
+        runtime=lambda wildcards, attempt: runtime_minutes(
+            spec_of(wildcards), CONFIG.resources, attempt
+        ),
+        gpu=CONFIG.resources.gpus,
+        pack_place=1,
     shell:
         "scaling-lab train {input.spec} --dataset {input.tokens} --threads {threads} > {log} 2>&1"
