@@ -37,7 +37,7 @@ def test_states_of_a_run(tmp_path: Path, spec: RunSpec) -> None:
 def test_the_line_counts_runs_and_work(tmp_path: Path) -> None:
     specs = {spec.run_id: spec for spec in (run_spec(seed=seed) for seed in range(4))}
     done, half, *_ = specs.values()
-    write_run(tmp_path, done, summary="{}")
+    write_run(tmp_path, done, summary='{"wall_s": 2.0}')
     folder = write_run(tmp_path, half, progress=HALF)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -49,7 +49,7 @@ def test_the_line_counts_runs_and_work(tmp_path: Path) -> None:
 def test_status_prints_every_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ScalingLabError, match="no runs here"):
         print_status(tmp_path)
-    write_run(tmp_path, run_spec(), summary="{}")
+    write_run(tmp_path, run_spec(), summary='{"wall_s": 2.0}')
     write_run(tmp_path, run_spec(seed=1), progress=HALF)
     print_status(tmp_path)
     lines = capsys.readouterr().out.splitlines()

@@ -8,12 +8,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TextIO
 
 from scaling_lab.errors import ScalingLabError
 from scaling_lab.failures import last_words, slurm_verdicts
-from scaling_lab.resources import work
+from scaling_lab.resources import training_work
 from scaling_lab.spec import RunSpec
+
+# Starting Python and Lightning, in FLOPs of one core. Only ratios matter: progress so far scales the time left.
+START_UP_FLOPS = 2.5e11
 
 _held: list[TextIO] = []
 
@@ -68,6 +72,11 @@ def _is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def work(spec: RunSpec) -> float:
+    """Cost of a run in FLOPs, with what is not FLOPs."""
+    return START_UP_FLOPS + training_work(spec)
 
 
 def work_done(runs: Mapping[str, RunSpec], results: Path) -> tuple[float, list[RunProgress]]:
@@ -127,3 +136,14 @@ def print_status(results: Path) -> None:
             reasons = filter(None, (verdicts.get(p.run), last_words(p.run, results)))
             print("".join(f"{'':16}{reason}\n" for reason in reasons), end="")
     print(describe(progress, done, sum(map(work, specs)), None))
+    if speeds := _speeds(runs, results):
+        print(f"[speed] {median(speeds):.2g} FLOP/s, the median of finished runs: for `resources.flops_per_second`")
+
+
+def _speeds(runs: Mapping[str, RunSpec], results: Path) -> list[float]:
+    """FLOP/s of each finished run that took time, as `expected_seconds` counts its work."""
+    paths = {run: results / "runs" / run / "summary.json" for run in runs}
+    seconds = {
+        run: json.loads(path.read_text(encoding="utf-8"))["wall_s"] for run, path in paths.items() if path.exists()
+    }
+    return [training_work(runs[run]) / wall for run, wall in seconds.items() if wall]

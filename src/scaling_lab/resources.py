@@ -5,9 +5,9 @@ from math import ceil, log2
 from scaling_lab.config import ResourcesConfig
 from scaling_lab.spec import RunSpec
 
-# What a run costs besides its FLOPs, as FLOPs of a core at the default speed: starting Python and Lightning, and the
-# work on each token that no matrix product counts. All 48 runs of the default study fit it within a factor of 2.5.
-START_UP_FLOPS = 2.5e11
+# What a run costs besides its FLOPs: starting Python and Lightning, and the work on each token that no matrix product
+# counts, as FLOPs of a core. All 48 runs of the default study fit it within a factor of 2.5.
+START_UP_SECONDS = 5
 FLOPS_PER_TOKEN = 2.5e5
 
 # An attempt that failed may have been too short or too small, so the next asks for twice as much; but no more than this
@@ -18,14 +18,14 @@ LARGEST_FACTOR = 4
 PACKED_SECONDS = {"seconds": 60, "minutes": 600}
 
 
-def work(spec: RunSpec) -> float:
-    """Cost of a run in FLOPs, with what is not FLOPs."""
-    return START_UP_FLOPS + spec.flops("matmul") + FLOPS_PER_TOKEN * spec.tokens
+def training_work(spec: RunSpec) -> float:
+    """Cost of training a run in FLOPs, with what is not FLOPs."""
+    return spec.flops("matmul") + FLOPS_PER_TOKEN * spec.tokens
 
 
 def expected_seconds(spec: RunSpec, resources: ResourcesConfig) -> float:
-    """Wall time of a run at the stated speed."""
-    return work(spec) / (resources.flops_per_second * max(1, resources.gpus))
+    """Wall time of a run at the stated speed, with its start."""
+    return START_UP_SECONDS + training_work(spec) / (resources.flops_per_second * max(1, resources.gpus))
 
 
 def runtime_minutes(spec: RunSpec, resources: ResourcesConfig, attempt: int = 1) -> int:

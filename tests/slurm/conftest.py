@@ -29,7 +29,7 @@ figures: []
 # A slow device by its own account, so that the long run has a job to itself and the short ones share one.
 CONFIG = """\
 studies: [cluster]
-resources: {flops_per_second: 5.0e+8}
+resources: {flops_per_second: 1.0e+8}
 """
 OVERLAY = ("--configfile", "config/smoke.yaml", "config/cluster.yaml")
 TABLE = "results/tables/cluster/runs.parquet"
