@@ -6,6 +6,7 @@ import pytest
 
 from scaling_lab.errors import ScalingLabError
 from scaling_lab.progress import describe, hold_results_lock, print_status, read_progress, work_done
+from scaling_lab.resources import training_work
 from scaling_lab.spec import RunSpec, canonical_json
 from tests.conftest import run_spec
 
@@ -55,6 +56,18 @@ def test_status_prints_every_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[:2]] == [["done", "100%"], ["stopped", "50%"]]
     assert "1/2 runs, 75% of the work" in lines[2]
+    assert lines[3].startswith("[speed] ")
+    assert float(lines[3].split()[1]) == pytest.approx(training_work(run_spec()) / 2, rel=0.05)
+
+
+def test_status_tells_why_a_run_is_not_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = run_spec()
+    write_run(tmp_path, spec)
+    log = tmp_path / "logs" / "train" / f"{spec.run_id}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("scaling-lab: the disk is full\n")
+    print_status(tmp_path)
+    assert capsys.readouterr().out.splitlines()[1].strip() == "scaling-lab: the disk is full"
 
 
 def test_results_have_one_workflow_at_a_time(tmp_path: Path) -> None:

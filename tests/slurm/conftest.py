@@ -1,4 +1,4 @@
-"""A real SLURM for the session, and a small study on it whose tokens are already there."""
+"""A real SLURM for each module, and a small study on it whose tokens are already there."""
 
 import fcntl
 import json
@@ -49,9 +49,9 @@ def require_packages(*packages: str) -> None:
         pytest.skip(f"SLURM IS NOT TESTED: {' '.join(missing)} cannot be installed: {result.stdout[-500:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_cluster() -> Iterator[None]:
-    """The machine has one /etc/slurm: a second session waits."""
+    """The machine has one /etc/slurm: a second test session waits."""
     with Path(f"{ROOT}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -67,7 +67,7 @@ def running(cluster: Cluster) -> Iterator[Cluster]:
         os.close(pipe)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(one_cluster: None) -> Iterator[Cluster]:
     require_packages(*PACKAGES)
     yield from running(Cluster(ROOT))
