@@ -18,11 +18,17 @@ Parametrization = Literal["standard", "mup"]
 class _ModelSpec(Frozen):
     """What every model has."""
 
+    n_layer: int = Field(ge=1)
     d_model: int = Field(ge=1)
     context: int = Field(ge=1, description="tokens of context")
     vocab_size: int = Field(ge=2)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     tied: bool = Field(default=True, description="the output head is the token embedding")
+
+    @property
+    def depth(self) -> int:
+        """Layers that a token passes."""
+        return self.n_layer
 
 
 class _BlocksSpec(_ModelSpec):
@@ -85,8 +91,12 @@ class UniversalSpec(_BlocksSpec):
     """A Transformer recurrent in depth: its blocks are passed `reuse` times (Dehghani et al. 2018)."""
 
     kind: Literal["universal"]
-    n_layer: int = Field(ge=1)
     reuse: int = Field(ge=1, description="passes through the blocks")
+
+    @property
+    def depth(self) -> int:
+        """Layers that a token passes."""
+        return self.n_layer * self.reuse
 
     @property
     def shape(self) -> UniversalShape:
@@ -106,7 +116,6 @@ class LSTMSpec(_ModelSpec):
     """A stack of LSTM layers as wide as the embedding, whose state starts at zero in every context."""
 
     kind: Literal["lstm"]
-    n_layer: int = Field(ge=1)
     bptt_tokens: int | None = Field(
         default=None, ge=1, description="tokens that gradients flow back through; none: the whole context"
     )

@@ -4,8 +4,10 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from scaling_lab.architectures import Kind, Parametrization
 from scaling_lab.errors import ConfigError
 from scaling_lab.frozen import Frozen
+from scaling_lab.grid_shapes import ShapeEntry
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Positions
 from scaling_lab.spec import CooldownShape, ScheduleName
 
@@ -122,13 +124,14 @@ class ScheduleConfig(Frozen):
 
     name: ScheduleName = Field(
         default="wsd",
-        description="after the warmup; wsd: constant, then a cooldown; cosine: half a period; linear: to the end",
+        description="after the warmup; wsd: constant, then a cooldown; rsqrt: sqrt(warmup_tokens / tokens), then a "
+        "cooldown; cosine: half a period; linear: to the end; constant",
     )
     warmup_tokens: int = Field(default=65536, ge=0, description="linear warmup, at most `warmup_fraction` of the run")
     warmup_fraction: float = Field(default=0.2, ge=0, le=0.5, description="cap of the warmup as a share of the run")
-    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd, rsqrt: share that cools down")
     cooldown_shape: CooldownShape = Field(
-        default="sqrt", description="wsd: 1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
+        default="sqrt", description="1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
     )
     period_fraction: float = Field(
         default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length over the run's; 1 is matched"
@@ -136,7 +139,7 @@ class ScheduleConfig(Frozen):
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
     trunk: bool = Field(
         default=False,
-        description="wsd: runs that differ in horizon or cooldown alone are trained as one trunk with a cooldown each",
+        description="wsd, rsqrt: runs that differ in horizon or cooldown alone are one trunk with a cooldown each",
     )
 
 
@@ -151,7 +154,18 @@ class EvaluationConfig(Frozen):
 class TrainingConfig(Frozen):
     """The recipe: everything of a run but its size and its tokens."""
 
+    architecture: Kind = Field(default="transformer", description="universal: blocks that are passed `reuse` times")
     context: int = Field(default=128, ge=2, description="tokens of context")
+    tied: bool = Field(default=True, description="the output head is the token embedding")
+    d_ff_ratio: float = Field(default=4.0, gt=0, allow_inf_nan=False, description="d_ff / d_model, of blocks")
+    reuse: int = Field(default=2, ge=1, description="universal: passes through the blocks")
+    bptt_tokens: int | None = Field(
+        default=None, ge=1, description="lstm: tokens that gradients flow back through; none: the whole context"
+    )
+    parametrization: Parametrization = Field(
+        default="standard", description="mup: one rate, tuned at `base_width`, serves every width of blocks"
+    )
+    base_width: int | None = Field(default=None, ge=1, description="mup: the d_model that the rate was tuned at")
     head_dim: int = Field(default=12, ge=1, description="least width of a head: as many heads as fit")
     positions: Positions = Field(
         default="rotary",
@@ -164,6 +178,16 @@ class TrainingConfig(Frozen):
     schedule: ScheduleConfig = ScheduleConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    @model_validator(mode="after")
+    def _one_rate_for_mup(self) -> Self:
+        rate = self.learning_rate
+        if self.parametrization == "mup" and (rate.rule != "power" or rate.params_exponent):
+            raise ValueError(
+                "parametrization mup carries the rate from width to width itself:"
+                " learning_rate.rule must be power and learning_rate.params_exponent 0"
+            )
+        return self
+
 
 class ResourcesConfig(Frozen):
     """What the training jobs ask a scheduler for. None of it is part of a run's identity."""
@@ -172,7 +196,7 @@ class ResourcesConfig(Frozen):
         default=5e10,
         gt=0,
         allow_inf_nan=False,
-        description="training FLOP/s of one core or GPU on these models: `scaling-lab status` prints what runs reached",
+        description="training FLOP/s of one core or GPU: `scaling-lab dry-run` prints what finished runs reached",
     )
     time_margin: float = Field(default=3, ge=1, le=100, description="time asked for over time expected")
     gpus: int = Field(default=0, ge=0, description="GPUs of one training job; 0 trains on processors")
@@ -210,7 +234,11 @@ class Config(DataConfig):
 class GridBlock(Frozen):
     """A product of shapes, token counts (or FLOP budgets) and seeds. A study's runs are the union of its blocks."""
 
-    shapes: tuple[tuple[int, int], ...] = Field(min_length=1, description="[n_layer, d_model] pairs; d_ff = 4 d_model")
+    shapes: tuple[ShapeEntry, ...] = Field(
+        min_length=1,
+        description="[n_layer, d_model] pairs, names such as gpt2 or hoffmann-44m, mappings; context and vocabulary"
+        " are the study's",
+    )
     tokens: tuple[int, ...] = Field(default=(), description="training tokens, rounded to whole batches")
     budgets: tuple[float, ...] = Field(default=(), description="training FLOPs: tokens = budget / FLOPs per token")
     flops: FlopsConvention = Field(default="matmul", description="convention that `budgets` count by")
@@ -238,6 +266,10 @@ class PlanConfig(Frozen):
         default=(10.0, 100.0, 1000.0), description="the same as multiples of the study's most expensive run"
     )
 
+    def flops_for(self, largest: float) -> list[float]:
+        """The budgets in FLOPs, those given outright first; `largest`: FLOPs of the most expensive run."""
+        return [*self.budgets, *(multiple * largest for multiple in self.budget_multiples)]
+
     @model_validator(mode="after")
     def _some_budget(self) -> Self:
         if not self.budgets and not self.budget_multiples:
@@ -261,6 +293,7 @@ class FitConfig(Frozen):
 
 
 FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
     "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
 ]
@@ -272,13 +305,18 @@ class StudyConfig(Frozen):
     question: str = Field(min_length=10, description="what the study asks, in one sentence")
     grid: tuple[GridBlock, ...] = Field(min_length=1, description="blocks whose union is the study's runs")
     fit: FitConfig = FitConfig()
-    fits: tuple[FitName, ...] = Field(min_length=1, description="laws to fit")
+    fits: tuple[FitName, ...] = Field(description="laws to fit")
     figures: tuple[FigureName, ...] = Field(description="figures to draw")
     plan: PlanConfig = PlanConfig()
     corpus: CorpusChoice | None = Field(default=None, description="another corpus than the configuration's")
     transfer: tuple[BuiltInSource, ...] | None = Field(default=None, description="other texts that are evaluated on")
     tokenizer: TokenizerConfig | None = Field(default=None, description="keys of `tokenizer` that differ")
     training: TrainingConfig | None = Field(default=None, description="keys of `training` that differ")
+
+    @property
+    def plans(self) -> bool:
+        """Whether its fits say what to train for a budget; the other studies measure, and plan nothing."""
+        return bool(PLANNING_FITS & set(self.fits))
 
 
 def parse_config(model: type[Model], raw: dict[str, Any], origin: str) -> Model:

@@ -15,6 +15,7 @@ from scaling_lab.errors import ConfigError
 from scaling_lab.grid import expand_study, study_datasets
 from scaling_lab.overrides import study_settings
 from scaling_lab.spec import RunSpec
+from scaling_lab.trunks import Trunk, find_trunks
 
 # What a user may name in `corpus.paths`.
 TEXT_ENDINGS = (".txt", ".txt.gz", ".txt.xz")
@@ -37,6 +38,11 @@ class Experiment:
     def runs(self) -> dict[str, RunSpec]:
         """All runs by id; runs that several studies ask for appear once."""
         return {run: spec for runs in self.study_runs.values() for run, spec in runs.items()}
+
+    @cached_property
+    def trunks(self) -> dict[str, Trunk]:
+        """Trunks by id of the runs that share one."""
+        return find_trunks(self.runs.values())
 
     @cached_property
     def study_datasets(self) -> dict[str, dict[str, DataConfig]]:

@@ -1,13 +1,15 @@
 """Expand studies into runs: config in, RunSpecs out. Pure, and fast enough for parse time."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import ValidationError
 
-from scaling_lab.architectures import TransformerSpec
-from scaling_lab.config import Config, DataConfig, GridBlock, StudyConfig, TrainingConfig
+from scaling_lab.architectures import ArchitectureSpec
+from scaling_lab.config import Config, DataConfig, GridBlock, StudyConfig
 from scaling_lab.datasets import dataset_id, evaluation_sets
 from scaling_lab.errors import ConfigError
+from scaling_lab.models import make_architecture
 from scaling_lab.overrides import recipes
 from scaling_lab.recipes import batch_tokens, make_schedule, peak_learning_rate, refuse_trunk_that_knows_its_horizon
 from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec
@@ -37,45 +39,32 @@ def study_datasets(study: StudyConfig, settings: Config) -> dict[str, DataConfig
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(d["msg"].removeprefix("Value error, ") for d in error.errors())
+        return "; ".join(_explain(detail) for detail in error.errors())
     return str(error)
+
+
+def _explain(detail: Any) -> str:
+    if detail["type"] == "value_error":  # one of ours, which names the field
+        return str(detail["msg"].removeprefix("Value error, "))
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']} (got {detail['input']!r})"
 
 
 def _expand_block(block: GridBlock, settings: Config) -> Iterator[RunSpec]:
     for recipe in recipes(block, settings):
         dataset = dataset_id(recipe)
-        for n_layer, d_model in block.shapes:
-            architecture = _architecture(n_layer, d_model, recipe.training, recipe.tokenizer.size)
+        for shape in block.shapes:
+            architecture = make_architecture(shape, recipe.training, recipe.tokenizer.size)
             for tokens in _token_counts(block, architecture):
                 yield from (_run_spec(architecture, tokens, seed, recipe, dataset) for seed in block.seeds)
 
 
-def _architecture(n_layer: int, d_model: int, training: TrainingConfig, vocab_size: int) -> TransformerSpec:
-    return TransformerSpec(
-        n_layer=n_layer,
-        d_model=d_model,
-        n_head=_heads(d_model, training.head_dim),
-        d_ff=4 * d_model,
-        context=training.context,
-        vocab_size=vocab_size,
-        positions=training.positions,
-        dropout=training.dropout,
-    )
-
-
-def _heads(d_model: int, head_dim: int) -> int:
-    """As many heads as divide the width and leave each at least `head_dim` wide, and even, as rotations need it."""
-    fitting = [h for h in range(1, d_model // head_dim + 1) if d_model % (2 * h) == 0]
-    return max(fitting, default=1)
-
-
-def _token_counts(block: GridBlock, architecture: TransformerSpec) -> list[float]:
+def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
     per_token = architecture.shape.flops_per_token(block.flops)
     least, most = block.token_range or (0, float("inf"))
     return [*block.tokens, *(c / per_token for c in block.budgets if least <= c / per_token <= most)]
 
 
-def _run_spec(architecture: TransformerSpec, tokens: float, seed: int, recipe: Config, dataset: str) -> RunSpec:
+def _run_spec(architecture: ArchitectureSpec, tokens: float, seed: int, recipe: Config, dataset: str) -> RunSpec:
     training, shape = recipe.training, architecture.shape
     if training.schedule.trunk:
         refuse_trunk_that_knows_its_horizon(shape, training)

@@ -5,13 +5,13 @@ from tests.conftest import run_spec
 from torch import nn
 
 from scaling_lab.spec import OptimizerSpec
-from scaling_lab.training.models.transformer import Transformer
+from scaling_lab.training.models import build_model
 from scaling_lab.training.optimizer import build_optimizer, parameter_groups, set_learning_rate
 
 
 @pytest.fixture
 def model() -> nn.Module:
-    return Transformer(run_spec().architecture)
+    return build_model(run_spec().architecture)
 
 
 def test_matrices_decay_and_vectors_do_not(model: nn.Module) -> None:
@@ -22,14 +22,16 @@ def test_matrices_decay_and_vectors_do_not(model: nn.Module) -> None:
     assert len(matrices["params"]) + len(vectors["params"]) == len(list(model.parameters()))
 
 
-def test_a_model_can_slow_down_some_of_its_layers(model: nn.Module) -> None:
-    hidden = "blocks.0.feed_forward.expand.weight"
-    model.learning_rate_factors = {hidden: 0.25}  # type: ignore[assignment]
+def test_mup_slows_hidden_matrices_by_the_multiple_of_the_width() -> None:
+    spec = run_spec(architecture__parametrization="mup", architecture__base_width=4)
+    model = build_model(spec.architecture)
     optimizer = build_optimizer(model, OptimizerSpec(learning_rate=0.01))
     set_learning_rate(optimizer, 0.008)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    hidden = {name for name, p in model.named_parameters() if name.startswith("blocks") and p.dim() == 2}
+    assert len(hidden) == 4
     for name, parameter in model.named_parameters():
-        assert rates[id(parameter)] == (0.002 if name == hidden else 0.008)
+        assert rates[id(parameter)] == (0.002 if name in hidden else 0.008)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adafactor"])

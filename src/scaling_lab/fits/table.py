@@ -37,6 +37,11 @@ class RunTable:
         return len(self.rows)
 
     @property
+    def simulated(self) -> bool:
+        """Whether the losses were drawn from planted laws: everything made of them says so."""
+        return bool(np.any(self.columns.get("simulated", False)))
+
+    @property
     def runs(self) -> list[str]:
         """Run ids; `row 7` where the table does not name its runs."""
         return (
@@ -88,9 +93,12 @@ class RunTable:
 
     def shapes(self) -> list[Shape]:
         """The model of each run of a Transformer; heads divide the width, positions are learned and the head is tied
-        where the table does not say.
+        where the table does not say. Raises TableError if there is none.
         """
         kinds = self.columns.get("architecture", np.full(len(self), "transformer"))
+        if "transformer" not in kinds:
+            found = ", ".join(sorted(set(kinds)))
+            raise TableError(f"{self.path}: only runs of {found}; a plan continues the shapes of Transformers")
         table = self.take(np.asarray(kinds == "transformer"))
         columns: dict[str, list[Any]] = {name: table.numbers(name).astype(int).tolist() for name in SHAPE_COLUMNS}
         for name, default in (("positions", "learned"), ("head_dim", None), ("tied", True)):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
-from scaling_lab.training.models.transformer import Transformer, token_losses
+from scaling_lab.training.models import build_model
 from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
 from scaling_lab.training.schedule import learning_rate
 
@@ -25,7 +25,7 @@ class LanguageModel(pl.LightningModule):
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.model = Transformer(spec.architecture)  # type: ignore[arg-type]
+        self.model = build_model(spec.architecture)
         self.automatic_optimization = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -43,7 +43,7 @@ class LanguageModel(pl.LightningModule):
         set_learning_rate(optimizer, learning_rate(self.spec, step * self.spec.batch_tokens))
         if self.spec.architecture.dropout:
             torch.manual_seed((self.spec.seed << 32) + step)  # a function of the step, so that resuming is exact
-        loss = token_losses(self.model(windows_BT[:, :-1]), windows_BT[:, 1:]).mean()
+        loss = self.model(windows_BT[:, :-1], windows_BT[:, 1:])
         self.manual_backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.optimizer.clip_norm)
         optimizer.step()
