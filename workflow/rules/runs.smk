@@ -91,6 +91,7 @@ rule train:
         ),
         gpu=CONFIG.resources.gpus,
         pack_place=1,
+        mpi=0,  # no srun around each run of a pack: they share one trainer server (profiles/README.md)
     shell:
         "scaling-lab train {input.spec} {input.trunk} --dataset {input.tokens} --threads {threads} > {log} 2>&1"
 
