@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # One thread in each numerical library: the workflow runs one process per core.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo smoke test test-fast lint docs clean
+.PHONY: demo smoke test test-fast test-slurm lint docs clean
 
 # The default study on real text, from download to results/report.html.
 demo: $(READY)
@@ -19,11 +19,15 @@ smoke: $(READY)
 
 # Everything that CI runs.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -rs
 
 # Without the tests that train, and those that need the network.
 test-fast: $(READY)
 	$(BIN)/pytest -m "not slow and not network"
+
+# The workflow on a real SLURM of three nodes on this machine, through every fault: root on Debian, else skipped.
+test-slurm: $(READY)
+	$(BIN)/pytest -m slurm -rs
 
 lint: $(READY)
 	$(BIN)/ruff check .

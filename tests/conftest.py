@@ -55,3 +55,8 @@ def run_spec(**changes: Any) -> RunSpec:
 def spec() -> RunSpec:
     """The default small run."""
     return run_spec()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a cluster comes last: it takes minutes."""
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is not None)

@@ -10,7 +10,7 @@ from scaling_lab.configdocs import documents
 from scaling_lab.datasets import source_id
 from scaling_lab.dry_run import read_configuration
 from scaling_lab.errors import ConfigError
-from scaling_lab.experiment import load_experiment, load_study, memory_mb, priority, runtime_minutes
+from scaling_lab.experiment import load_experiment, load_study
 
 REPOSITORY = Path(__file__).parents[1]
 STUDIES = REPOSITORY / "config" / "studies"
@@ -121,11 +121,3 @@ def test_default_study_spans_what_it_promises() -> None:
     assert span([spec.architecture.shape.params_non_embedding for spec in runs]) >= 10**2.5
     assert span([spec.tokens for spec in runs]) >= 10**1.5
     assert span([spec.flops("matmul") for spec in runs]) >= 10**3
-
-
-def test_resources_grow_with_the_run_and_with_the_attempt() -> None:
-    runs = sorted(load_experiment({}, STUDIES).runs.values(), key=lambda spec: spec.flops("matmul"))
-    assert runtime_minutes(runs[-1]) > runtime_minutes(runs[0])
-    assert runtime_minutes(runs[0], attempt=2) == 2 * runtime_minutes(runs[0])
-    assert memory_mb(runs[-1], attempt=2) == 2 * memory_mb(runs[-1])
-    assert priority(runs[-1]) > priority(runs[0])

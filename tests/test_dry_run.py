@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 from scaling_lab.config import Config, StudyConfig, parse_config
 from scaling_lab.dry_run import dry_run, machine_of, measured_speed, read_configuration, study_costs
 from scaling_lab.errors import ConfigError
-from scaling_lab.experiment import SLOW_FLOPS_PER_SECOND, Experiment
+from scaling_lab.experiment import Experiment
 from scaling_lab.progress import START_UP_FLOPS, training_tasks, work
 from scaling_lab.science.hardware import Hardware
 from scaling_lab.spec import RunSpec, canonical_json
@@ -51,19 +51,19 @@ def test_the_machine_is_measured_by_trained_runs_alone(tmp_path: Path) -> None:
     speed, count = measured_speed(tmp_path)
     assert (speed, count) == (pytest.approx(3e10), 2)
     (task, _) = training_tasks(specs)
-    assert machine_of(None, tmp_path, 1).seconds(task) == pytest.approx(task.work / 3e10)
+    assert machine_of(None, tmp_path, Config()).seconds(task) == pytest.approx(task.work / 3e10)
 
 
 def test_without_runs_or_device_the_assumption_is_named(tmp_path: Path) -> None:
-    machine = machine_of(None, tmp_path, 1)
-    assert machine.flops_per_s == SLOW_FLOPS_PER_SECOND
+    machine = machine_of(None, tmp_path, Config())
+    assert machine.flops_per_s == Config().resources.flops_per_second
     assert "no run is finished here and no --device is named" in machine.name
 
 
 def test_a_device_takes_its_flops_over_its_share_of_the_peak(tmp_path: Path) -> None:
     spec = next(iter(experiment(small=[SMALL]).runs.values()))
     (task,) = training_tasks([spec])
-    machine = machine_of(Hardware(1e15, "given", 0.5, 8), tmp_path, 1)
+    machine = machine_of(Hardware(1e15, "given", 0.5, 8), tmp_path, Config())
     assert (machine.seconds(task), machine.jobs) == (spec.flops("matmul") / 5e14, 8)
 
 

@@ -98,3 +98,13 @@ def test_results_have_one_workflow_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(ScalingLabError, match="another workflow is running here"):
             hold_results_lock(tmp_path)
     hold_results_lock(tmp_path)
+
+
+def test_status_tells_why_a_run_is_not_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = run_spec()
+    write_run(tmp_path, spec)
+    log = tmp_path / "logs" / "train" / f"{spec.run_id}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("scaling-lab: the disk is full\n")
+    print_status(tmp_path)
+    assert capsys.readouterr().out.splitlines()[1].strip() == "scaling-lab: the disk is full"

@@ -204,6 +204,19 @@ class TrainingConfig(Frozen):
         return self
 
 
+class ResourcesConfig(Frozen):
+    """What the training jobs ask a scheduler for. None of it is part of a run's identity."""
+
+    flops_per_second: float = Field(
+        default=5e10,
+        gt=0,
+        allow_inf_nan=False,
+        description="training FLOP/s of one core or GPU: `scaling-lab dry-run` prints what finished runs reached",
+    )
+    time_margin: float = Field(default=3, ge=1, le=100, description="time asked for over time expected")
+    gpus: int = Field(default=0, ge=0, description="GPUs of one training job; 0 trains on processors")
+
+
 class DataConfig(Frozen):
     """What makes a dataset, and nothing else: its digest names the token store."""
 
@@ -220,6 +233,7 @@ class Config(DataConfig):
     """config/config.yaml and its overlays."""
 
     training: TrainingConfig = TrainingConfig()
+    resources: ResourcesConfig = ResourcesConfig()
     studies: tuple[str, ...] = Field(default=("default",), min_length=1, description="files of config/studies")
     scale: str | None = Field(
         default=None,
@@ -239,6 +253,14 @@ class Config(DataConfig):
     strategy: Strategy = Field(
         default="auto", description="how several devices share a run: ddp (auto), or fsdp, which shards the weights"
     )
+
+    @model_validator(mode="after")
+    def _devices_are_the_gpus(self) -> Self:
+        if self.resources.gpus not in (0, self.devices):
+            raise ValueError(
+                f"resources.gpus: {self.resources.gpus} GPUs are asked for and devices: {self.devices} are used"
+            )
+        return self
 
 
 class GridBlock(Frozen):

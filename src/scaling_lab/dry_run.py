@@ -11,9 +11,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from scaling_lab.config import Config
 from scaling_lab.datasets import SIMULATED
 from scaling_lab.errors import ConfigError
-from scaling_lab.experiment import SLOW_FLOPS_PER_SECOND, Experiment, load_experiment
+from scaling_lab.experiment import Experiment, load_experiment
 from scaling_lab.overrides import merged
 from scaling_lab.progress import START_UP_FLOPS, Task, training_tasks, work
 from scaling_lab.science.accounting import PF_DAY
@@ -87,7 +88,7 @@ def dry_run(root: Path, overlays: Sequence[Path], results: Path, hardware: Hardw
     """
     experiment = load_experiment(read_configuration(root, overlays), root / "config" / "studies")
     costs = study_costs(experiment, results)
-    machine = machine_of(hardware, results, experiment.config.threads)
+    machine = machine_of(hardware, results, experiment.config)
     console = Console(width=140)
     console.print(_table(costs, machine))
     for line in _notes(experiment, costs[-1], machine):
@@ -105,17 +106,19 @@ def study_costs(experiment: Experiment, results: Path) -> list[Cost]:
     return [*costs, Cost("all", experiment.runs, 0, done)]
 
 
-def machine_of(hardware: Hardware | None, results: Path, threads: int) -> Machine:
-    """The machine that was named, or this one by the runs that it finished, or the slowest that resources allow for."""
+def machine_of(hardware: Hardware | None, results: Path, config: Config) -> Machine:
+    """The machine that was named, or this one by the runs that it finished, or what the configuration states."""
     if hardware is not None:
         name = f"{hardware.peak_flops:.4g} FLOP/s, of which {hardware.utilisation:.0%} are assumed ({hardware.source})"
         return Machine(name, hardware.peak_flops * hardware.utilisation, hardware.count, whole_work=False)
-    jobs = max(1, (os.cpu_count() or 1) // threads)
+    jobs = max(1, (os.cpu_count() or 1) // config.threads)
     speed, count = measured_speed(results)
     if count:
-        return Machine(f"this machine's speed in {count} finished runs", speed, jobs, whole_work=True)
-    name = f"{SLOW_FLOPS_PER_SECOND:g} FLOP/s, as resources assume: no run is finished here and no --device is named"
-    return Machine(name, SLOW_FLOPS_PER_SECOND, jobs, whole_work=True)
+        name = f"this machine's speed in {count} finished runs, {speed:.2g} FLOP/s"
+        return Machine(name, speed, jobs, whole_work=True)
+    stated = config.resources.flops_per_second
+    name = f"{stated:g} FLOP/s, as resources.flops_per_second states: no run is finished here and no --device is named"
+    return Machine(name, stated, jobs, whole_work=True)
 
 
 def measured_speed(results: Path) -> tuple[float, int]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
-from math import ceil, log2
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,6 @@ from scaling_lab.grid import expand_study, study_datasets
 from scaling_lab.overrides import study_settings
 from scaling_lab.spec import RunSpec
 from scaling_lab.trunks import Trunk, find_trunks
-
-# Training FLOP/s of one core on the smallest models here; resources ask for what the slowest machine needs.
-SLOW_FLOPS_PER_SECOND = 5e9
 
 # What a user may name in `corpus.paths`.
 TEXT_ENDINGS = (".txt", ".txt.gz", ".txt.xz")
@@ -123,30 +119,3 @@ def _read_study(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must be a mapping, not {type(raw).__name__}")
     return raw
-
-
-def runtime_minutes(spec: RunSpec, attempt: int = 1) -> int:
-    """Minutes to ask a scheduler for, doubled at each attempt.
-
-    For all of a run, also where its trunk is there: without the trunk's checkpoint all of it is trained.
-    """
-    return ceil(5 + spec.flops("matmul") / SLOW_FLOPS_PER_SECOND / 60) << (attempt - 1)
-
-
-def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
-    """Megabytes to ask for: the libraries, weights with gradients (twice for
-    micro-batches) and two moments, activations, and the tokens."""
-    a = spec.architecture
-    weights = (16 if spec.micro_batches == 1 else 20) * a.shape.params_total
-    activations = spec.batch_tokens / spec.micro_batches * (34 * a.depth * a.d_model + 3 * a.vocab_size) * 4
-    return ceil(1000 + (weights + activations + 10 * spec.data_tokens) / 1e6) * attempt
-
-
-def priority(spec: RunSpec) -> int:
-    """Long runs first, so that no core waits for one at the end."""
-    return int(100 * log2(spec.flops("matmul")))
-
-
-def trunk_priority(trunk: Trunk) -> int:
-    """Before every run, the longest trunk first: cooldowns wait for its segments, which come one after the other."""
-    return 20_000 + priority(trunk.segment(trunk.branches[-1]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from scaling_lab.errors import ScalingLabError
+from scaling_lab.failures import last_words, slurm_verdicts
 from scaling_lab.spec import RunSpec
 from scaling_lab.trunks import find_trunks, flops_spent, own_tokens
 
@@ -204,10 +205,14 @@ def print_status(results: Path) -> None:
         raise ScalingLabError(f"{results}/runs: no runs here; give the results folder with --results")
     tasks = training_tasks(specs)
     done, progress = work_done(tasks, results)
+    verdicts = slurm_verdicts(results)
     for p in progress:
         loss = "" if p.train_loss_nats is None else f"  loss {p.train_loss_nats:.3f}"
         left = f"  {_minutes(p.seconds_left)} left" if p.seconds_left and p.state == "running" else ""
         print(f"{p.state:9} {p.fraction:5.0%}  {p.task.name}{loss}{left}")
+        if p.state in ("stopped", "waiting"):
+            reasons = filter(None, (verdicts.get(p.task.name), last_words(p.task.name, results)))
+            print("".join(f"{'':17}{reason}\n" for reason in reasons), end="")
     print(describe(progress, done, sum(task.work for task in tasks), None))
     print(describe_cost(specs))
 

@@ -42,8 +42,13 @@ def train(
 
     SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 write a checkpoint and end it with exit code 75: run it again.
     """
+    from scaling_lab.finished import adopt_finished, keep_finished
+
     files = {"spec": str(spec), "trunk": trunk and str(trunk), "dataset": str(dataset)}
-    _perform("train", files, _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy))
+    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy)
+    if not adopt_finished(spec.parent, dataset):
+        _perform("train", files, execution)
+        keep_finished(spec.parent, dataset)
 
 
 def train_trunk(
@@ -83,7 +88,7 @@ def _execution(threads: int, seconds: float, tokens: int | None, devices: int, s
 
 
 def _perform(job: str, files: dict[str, Any], execution: dict[str, Any]) -> None:
-    """Have the trainer server do a training job, or do it here where none serves; end as it ended."""
+    """Have the trainer server do a training job, or do it here where none serves; end as it ended if it failed."""
     from scaling_lab.trainer.client import run_on_server, should_serve
 
     arguments = files | execution
@@ -92,4 +97,5 @@ def _perform(job: str, files: dict[str, Any], execution: dict[str, Any]) -> None
         from scaling_lab.training.job import perform
 
         perform(job, arguments)
-    raise typer.Exit(status or 0)
+    if status:
+        raise typer.Exit(status)

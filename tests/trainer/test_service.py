@@ -13,6 +13,7 @@ from tests.conftest import run_spec
 from tests.trainer.conftest import Service, wait_until
 
 from scaling_lab.spec import RunSpec
+from scaling_lab.trainer.address import server_address
 from scaling_lab.training.engine import last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux")]
@@ -118,8 +119,16 @@ def test_a_server_that_cannot_start_is_done_without(service: Service, tmp_path: 
     assert broken.train(tmp_path, spec, SCALING_LAB_TRAINER_IDLE_SECONDS="soon") == (0, "")
 
 
-def test_under_slurm_a_run_is_trained_by_its_own_command(service: Service, tmp_path: Path, spec: RunSpec) -> None:
+def test_a_step_of_slurm_trains_by_itself(service: Service, tmp_path: Path, spec: RunSpec) -> None:
     cluster = Service(service.root / "slurm", service.dataset)
     cluster.root.mkdir()
-    assert cluster.train(tmp_path, spec, SLURM_JOB_ID="1")[0] == 0
+    assert cluster.train(tmp_path, spec, SLURM_JOB_ID="1", SLURM_STEP_ID="0")[0] == 0
     assert not list(cluster.root.glob("scaling-lab-*"))
+
+
+def test_runs_of_a_slurm_job_share_a_server_that_other_jobs_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = []
+    for job in ("1", "1", "2"):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        addresses.append(server_address())
+    assert addresses[0] == addresses[1] != addresses[2]

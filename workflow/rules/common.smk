@@ -7,14 +7,21 @@ from pathlib import Path
 
 from scaling_lab.datasets import corpus_id, source_ids
 from scaling_lab.errors import ConfigError
-from scaling_lab.experiment import (
-    load_experiment,
+from scaling_lab.experiment import load_experiment
+from scaling_lab.progress import follow_progress, hold_results_lock
+from scaling_lab.resources import (
     memory_mb,
+    pack,
     priority,
     runtime_minutes,
     trunk_priority,
 )
-from scaling_lab.progress import follow_progress, hold_results_lock
+from scaling_lab.slurm import (
+    correct_states,
+    require_slurm,
+    settle_queue,
+    start_again,
+)
 from scaling_lab.spec import canonical_json
 
 try:
@@ -141,4 +148,9 @@ def plans_of(study):
 
 onstart:
     hold_results_lock(Path("results"))
+    if workflow.executor_plugin.name == "slurm":
+        require_slurm()
+        correct_states()
+        if settle_queue(Path(workflow.executor_settings.logdir)):
+            start_again()
     follow_progress(RUNS, Path("results"))

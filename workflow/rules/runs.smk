@@ -54,8 +54,9 @@ rule train_trunk:
     resources:
         mem_mb=lambda wildcards, attempt: memory_mb(segment_of(wildcards), attempt),
         runtime=lambda wildcards, attempt: runtime_minutes(
-            segment_of(wildcards), attempt
+            segment_of(wildcards), CONFIG.resources, attempt
         ),
+        gpu=CONFIG.resources.gpus,
     shell:
         "scaling-lab train-trunk {input.spec} {input.start} --tokens {wildcards.tokens} --dataset {input.tokens}"
         " --threads {threads} --output {output.manifest} > {log} 2>&1"
@@ -78,12 +79,19 @@ rule train:
     wildcard_constraints:
         run="(?!simulated-)[^/]+",
     priority: lambda wildcards: priority(spec_of(wildcards))
+    group:
+        lambda wildcards: pack(spec_of(wildcards), CONFIG.resources)
     conda:
         "../../envs/cpu.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=lambda wildcards, attempt: memory_mb(spec_of(wildcards), attempt),
-        runtime=lambda wildcards, attempt: runtime_minutes(spec_of(wildcards), attempt),
+        runtime=lambda wildcards, attempt: runtime_minutes(
+            spec_of(wildcards), CONFIG.resources, attempt
+        ),
+        gpu=CONFIG.resources.gpus,
+        pack_place=1,
+        mpi=0,  # no srun around each run of a pack: they share one trainer server (profiles/README.md)
     shell:
         "scaling-lab train {input.spec} {input.trunk} --dataset {input.tokens} --threads {threads} > {log} 2>&1"
 

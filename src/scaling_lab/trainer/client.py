@@ -28,11 +28,12 @@ GO_ON = "run the same command again: training goes on from the last checkpoint"
 
 
 def should_serve(arguments: dict[str, Any]) -> bool:
-    """Whether a job goes to a server: on Linux, outside SLURM, on one device, unless switched off.
+    """Whether a job goes to a server: on Linux, outside a step of SLURM, on one device, unless switched off.
 
-    Under SLURM a job has limits of its own, and its processes end with it. Elsewhere fork without exec is unsafe.
+    The processes of a step end with it, and would take along a server that others use. The runs of a pack are no
+    steps (rule `train`): they share the server of their SLURM job. Elsewhere fork without exec is unsafe.
     """
-    alone = "SLURM_JOB_ID" in os.environ or arguments.get("devices", 1) > 1 or os.environ.get(SWITCH) == "off"
+    alone = "SLURM_STEP_ID" in os.environ or arguments.get("devices", 1) > 1 or os.environ.get(SWITCH) == "off"
     return sys.platform == "linux" and not alone
 
 

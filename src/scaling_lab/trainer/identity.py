@@ -38,7 +38,7 @@ def surroundings_digest() -> str:
         [resource.getrlimit(limit) for limit in _limits()],
         (os.getuid(), os.getgid(), os.nice(0), sorted(os.sched_getaffinity(0))),
         {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in ("mnt", "net", "pid", "user")},
-        Path("/proc/self/cgroup").read_text(encoding="utf-8"),
+        (Path("/proc/self/cgroup").read_text(encoding="utf-8"), os.environ.get("SLURM_JOB_ID")),
     ]
     return hashlib.blake2b(json.dumps(content).encode(), digest_size=4).hexdigest()
 

@@ -1,0 +1,80 @@
+"""What a job costs on SLURM besides its work: run on a throw-away cluster of this machine (root, Debian's slurm-wlm).
+
+python benchmarks/slurm/run.py bare --jobs 1000          # the scheduler alone: sbatch of `true`
+python benchmarks/slurm/run.py study --jobs 64           # through Snakemake, one SLURM job for each cell
+python benchmarks/slurm/run.py study --jobs 64 --pack 16 # the same cells, sixteen to a SLURM job
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.slurm.cluster import Cluster, call, wait_until  # noqa: E402 - the tests are no installed package
+
+SNAKEFILE = """\
+rule all:
+    input: [f"cells/{{i}}" for i in range({jobs})]
+    localrule: True
+rule cell:
+    output: "cells/{{i}}"
+    group: "cells"
+    resources: runtime=5, mem_mb=100, pack_place=1
+    shell: "touch {{output}}"
+"""
+
+
+def bare(jobs: int) -> None:
+    """Seconds for `jobs` jobs that do nothing, from the first submission to an empty queue."""
+    began = time.monotonic()
+    for _ in range(jobs):
+        call("sbatch", "--output=/dev/null", "--mem=100", "--wrap=true")
+    submitted = time.monotonic()
+    wait_until(lambda: not call("squeue", "--noheader").strip(), "an empty queue", 3600)
+    ended = time.monotonic()
+    print(f"{jobs} bare jobs: {submitted - began:.1f} s to submit, {ended - began:.1f} s in all")
+    print(f"{(ended - began) / jobs:.3f} s a job")
+
+
+def study(jobs: int, pack: int) -> None:
+    """Seconds for `jobs` cells that do nothing through Snakemake, `pack` of them to a SLURM job."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Snakefile").write_text(SNAKEFILE.format(jobs=jobs))
+        command = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "profiles" / "slurm"), "--quiet", "all"]
+        began = time.monotonic()
+        subprocess.run([*command, "--group-components", f"cells={pack}"], cwd=folder, check=True)
+        wall = time.monotonic() - began
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    login_node = spent.ru_utime + spent.ru_stime
+    allocated = sum(map(_seconds, call("squeue", "--states=all", "--noheader", "--format=%M").split()))
+    print(f"{jobs} cells, {pack} to a job: {wall:.0f} s in all, {wall / jobs:.2f} s a cell")
+    print(f"allocated {allocated / jobs:.2f} s a cell; Snakemake itself {login_node / jobs:.3f} CPU s a cell")
+
+
+def _seconds(elapsed: str) -> int:
+    """Seconds of SLURM's [hours:]minutes:seconds."""
+    return sum(int(part) * 60**power for power, part in enumerate(reversed(elapsed.split(":"))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["bare", "study"])
+    parser.add_argument("--jobs", type=int, default=1000, help="jobs or cells")
+    parser.add_argument("--pack", type=int, default=1, help="cells to a SLURM job")
+    arguments = parser.parse_args()
+    cluster = Cluster(Path("/tmp/scaling-lab-slurm-benchmark"))
+    cluster.start()
+    try:
+        bare(arguments.jobs) if arguments.what == "bare" else study(arguments.jobs, arguments.pack)
+    finally:
+        cluster.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What a training job asks a scheduler for: time, memory, priority, and whom it shares with. Imports nothing heavy."""
+
+from math import ceil, log2
+
+from scaling_lab.config import ResourcesConfig
+from scaling_lab.progress import START_UP_FLOPS, work
+from scaling_lab.spec import RunSpec
+from scaling_lab.trunks import Trunk
+
+# Starting Python and Lightning.
+START_UP_SECONDS = 5
+
+# An attempt that failed may have been too short or too small, so the next asks for twice as much; but no more than this
+# many times, because an attempt may also have lost its node or been preempted.
+LARGEST_FACTOR = 4
+
+# Runs that are expected to take less than this share a job, by name of the group.
+PACKED_SECONDS = {"seconds": 60, "minutes": 600}
+
+
+def expected_seconds(spec: RunSpec, resources: ResourcesConfig) -> float:
+    """Wall time of a run at the stated speed, with its start; all 48 of the default study within a factor of 2.5.
+
+    All of the run, also where its trunk is there: without the trunk's checkpoint all of it is trained.
+    """
+    flops = work(spec.flops("matmul"), spec.tokens) - START_UP_FLOPS
+    return START_UP_SECONDS + flops / (resources.flops_per_second * max(1, resources.gpus))
+
+
+def runtime_minutes(spec: RunSpec, resources: ResourcesConfig, attempt: int = 1) -> int:
+    """Minutes to ask for: five to start on a busy file system, and the expected time with its margin."""
+    return ceil(5 + resources.time_margin * expected_seconds(spec, resources) / 60) * _factor(attempt)
+
+
+def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
+    """Megabytes to ask for: the libraries, weights with gradients (of micro-batches twice) and two moments, activations
+    and the tokens.
+    """
+    a = spec.architecture
+    weights = (16 if spec.micro_batches == 1 else 20) * a.shape.params_total
+    activations = spec.batch_tokens / spec.micro_batches * (34 * a.depth * a.d_model + 3 * a.vocab_size) * 4
+    return ceil(1000 + (weights + activations + 10 * spec.data_tokens) / 1e6) * _factor(attempt)
+
+
+def _factor(attempt: int) -> int:
+    return min(1 << (attempt - 1), LARGEST_FACTOR)
+
+
+def pack(spec: RunSpec, resources: ResourcesConfig) -> str | None:
+    """Group whose members may share an allocation, `train_seconds` or `train_minutes`; none for longer runs.
+
+    How many share one is `group-components` of the profile; they train one after another (profiles/README.md). Runs of
+    several GPUs never share.
+    """
+    if resources.gpus > 1:
+        return None
+    expected = expected_seconds(spec, resources)
+    return next((f"train_{name}" for name, limit in PACKED_SECONDS.items() if expected < limit), None)
+
+
+def priority(spec: RunSpec) -> int:
+    """Long runs first, so that no core waits for one at the end."""
+    return int(100 * log2(spec.flops("matmul")))
+
+
+def trunk_priority(trunk: Trunk) -> int:
+    """Before every run, the longest trunk first: cooldowns wait for its segments, which come one after the other."""
+    return 20_000 + priority(trunk.segment(trunk.branches[-1]))

@@ -1,0 +1,39 @@
+"""The smoke study on a real SLURM gives what it gives locally, to the last bit."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from tests.slurm.cluster import Cluster
+from tests.slurm.conftest import cluster, one_cluster
+from tests.workflow.conftest import SMOKE, Workflow, copy_repository
+
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
+__all__ = ["cluster", "one_cluster"]  # fixtures
+
+
+def losses(workflow: Workflow) -> dict[str, object]:
+    """Evaluations by run, in full precision."""
+    summaries = workflow.root.glob("results/runs/*/summary.json")
+    return {path.parent.name: json.loads(path.read_text())["evaluations"] for path in summaries}
+
+
+def table(workflow: Workflow, name: str) -> list[dict[str, object]]:
+    """Rows of a table: ids and losses."""
+    read = pq.read_table(workflow.root / "results" / "tables" / "smoke" / f"{name}.parquet")
+    return read.select([c for c in read.column_names if c == "run" or "loss" in c or "bits" in c]).to_pylist()  # type: ignore[no-any-return]
+
+
+def test_the_smoke_study_gives_the_same_tables(finished: Workflow, cluster: Cluster, tmp_path: Path) -> None:
+    workflow = copy_repository(tmp_path / "clone")
+    options = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
+    result = workflow.snakemake(*options, "--group-components", "train_seconds=5", *SMOKE)
+    assert result.returncode == 0, result.stdout
+    assert losses(workflow) == losses(finished)
+    assert table(workflow, "runs") == table(finished, "runs")
+    assert table(workflow, "curves") == table(finished, "curves")
+    assert (workflow.root / "results" / "report.html").exists()
+    jobs = [comment for _, _, comment in cluster.jobs()]
+    assert sum("train_seconds" in comment for comment in jobs) == 3, "fifteen runs in packs of five"
+    assert not any("specify_run" in comment for comment in jobs), "what is light runs where Snakemake runs"
