@@ -298,6 +298,15 @@ def test_a_study_that_fits_no_surface_plans_nothing_and_says_why(rows: Rows, wri
     assert {reason["code"] for reason in plan["reasons"].values()} == {"not_fitted"}
 
 
+def test_a_study_at_one_cost_has_nothing_to_backtest_from(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
+    longest = max(row["tokens"] for row in rows)
+    same = [dict(row, flops_matmul=1e13) for row in rows if row["tokens"] == longest]
+    run_backtest(write_runs(same), tmp_path / "backtest.json", OPTIONS)
+    laws = document(tmp_path / "backtest.json")["laws"]
+    assert {law["reason"]["code"] for law in laws.values()} == {"too_few_points"}
+    assert "no run costs at most half" in laws["kaplan"]["reason"]["message"]
+
+
 def test_runs_of_two_datasets_are_never_fitted_together(rows: Rows, write_runs: Write) -> None:
     few = [dict(row, run=f"other-{row['run']}", tokens_id="prose-bpe4096-0", test_loss_nats=9.0) for row in rows[:5]]
     runs = write_runs([dict(row, tokens_id="prose-bpe1024-0") for row in rows] + few)

@@ -17,7 +17,7 @@ from scaling_lab.fits.surface import surface_variables
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.science.backtest import Prediction, backtest_envelope, backtest_law, most_expensive
 from scaling_lab.science.laws import LAWS, Array
-from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 RULE = "runs that cost more than half of the most expensive one"
 
@@ -63,6 +63,9 @@ def _surface(law: str, table: RunTable, options: FitOptions) -> tuple[Prediction
     variables, loss = surface_variables(table, convention), table.numbers(options.loss_column)
     held_out = most_expensive(table.numbers(options.flops_column))
     kept = {name: values[~held_out] for name, values in variables.items()}
+    if held_out.all():  # a study at one cost: shapes, rates, batches
+        message = "no run costs at most half of the most expensive one, so none is left to fit"
+        raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
     starts = quick_starts(LAWS[law], kept, loss[~held_out])
     prediction = backtest_law(
         LAWS[law], variables, loss, held_out, options.fitting_objective, options.resampling, starts
