@@ -21,6 +21,7 @@ class LanguageModel(pl.LightningModule):
 
     losses: Tensor
     gradient_norms: Tensor
+    _weights: list[torch.nn.Parameter]
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__()
@@ -29,6 +30,7 @@ class LanguageModel(pl.LightningModule):
         self.automatic_optimization = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        self._weights = list(self.parameters())  # walking the modules at every step shows at the smallest sizes
         return build_optimizer(self.model, self.spec.optimizer)
 
     def training_step(self, chunk_SBT: Tensor, batch_idx: int) -> None:
@@ -45,7 +47,7 @@ class LanguageModel(pl.LightningModule):
             torch.manual_seed((self.spec.seed << 32) + step)  # a function of the step, so that resuming is exact
         loss = self.model(windows_BT[:, :-1], windows_BT[:, 1:])
         self.manual_backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.spec.optimizer.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self._weights, self.spec.optimizer.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
         return loss.detach(), norm.detach()
