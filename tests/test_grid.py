@@ -87,7 +87,7 @@ def test_horizons_of_a_trunk_differ_in_their_tokens_alone() -> None:
         (TRUNK | {"batch": {"exponent": 0.5}}, r"grid.0: batch: rule power with exponent 0.5 depends on the horizon"),
         (
             TRUNK | {"schedule": {"trunk": True, "name": "cosine", "warmup_tokens": 0}},
-            r"grid.0: trunk: only wsd has a constant part",
+            r"grid.0: trunk: wsd and rsqrt have a part",
         ),
         (TRUNK | {"schedule": {"trunk": True}}, r"grid.0: schedule.warmup_tokens: 65536 is more than"),
     ],

@@ -1,11 +1,12 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scaling_lab.spec import RunSpec, canonical_json
+from scaling_lab.spec import RunSpec, ScheduleSpec, canonical_json
 from tests.conftest import run_spec
 
 
@@ -42,6 +43,21 @@ def test_every_field_is_part_of_the_id(spec: RunSpec, key: str) -> None:
     assert run_spec(**{key: CHANGES[key]}).run_id != spec.run_id
 
 
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({"name": "wsd"}, 1.0),
+        ({"name": "wsd", "cooldown_fraction": 0.0}, 0.0),
+        ({"name": "constant"}, 0.0),
+        ({"name": "linear"}, 1.0),
+        ({"name": "cosine"}, 1.0),
+        ({"name": "cosine", "period_fraction": 2.0}, 0.5),
+    ],
+)
+def test_how_much_of_its_schedule_a_run_completes(changes: dict[str, Any], share: float) -> None:
+    assert ScheduleSpec(warmup_tokens=0, **changes).completed == share
+
+
 def test_the_id_is_pinned() -> None:
     """A changed default or a renamed field would retrain everything that users have: add a field instead."""
     assert run_spec().run_id == "L1d16-D0.0128M-s0-b9d60da7"
@@ -55,8 +71,9 @@ def test_the_id_is_pinned() -> None:
         ({"tokens": 1000}, "tokens: 1000 is not a multiple of batch_tokens = 128"),
         ({"optimizer__learning_rate": float("nan")}, "finite number"),
         ({"tokens": 0}, "greater than or equal to 1"),
-        ({"schedule__name": "step"}, "'wsd', 'cosine', 'linear' or 'constant'"),
-        ({"schedule": {"name": "cosine", "warmup_tokens": 0, "trunk": True}}, "trunk: only wsd has a constant part"),
+        ({"schedule__name": "step"}, "'wsd', 'rsqrt', 'cosine', 'linear' or 'constant'"),
+        ({"schedule": {"name": "cosine", "warmup_tokens": 0, "trunk": True}}, "trunk: wsd and rsqrt have a part"),
+        ({"schedule": {"name": "rsqrt", "warmup_tokens": 0}}, "warmup_tokens: 0 gives rsqrt no time scale"),
         ({"schedule": {"warmup_tokens": 12800, "trunk": True}}, "warmup_tokens: 12800 is more than the 10240 tokens"),
         ({"unknown": 1}, "Extra inputs are not permitted"),
     ],

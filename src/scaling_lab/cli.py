@@ -1,4 +1,5 @@
-"""The command line: one subcommand per rule, and those over users' own tables (`run_commands`).
+"""The command line: one subcommand per rule (of a study's analysis: `study_commands`), and those over users' own tables
+(`run_commands`).
 
 Each reads files, calls one function and writes files.
 
@@ -11,16 +12,20 @@ from typing import Annotated, Any
 
 import typer
 
-from scaling_lab import run_commands
+from scaling_lab import run_commands, study_commands
 from scaling_lab.errors import reported_errors
+from scaling_lab.study_commands import Output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 run_commands.register(app)
+study_commands.register(app)
 
-Output = Annotated[Path, typer.Option(help="file to write; its folder is made when missing")]
-Options = Annotated[str, typer.Option(help="the `fit` section of the study as JSON")]
 Results = Annotated[Path, typer.Option(help="the results folder")]
+TokenManifest = Annotated[Path, typer.Option(help="manifest.json of the token store")]
+CheckpointSeconds = Annotated[
+    float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
+]
 StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study; repeat for several")]
 
 
@@ -100,23 +105,54 @@ def subset(manifest: Path, *, tokens: Annotated[int, typer.Option()], output: Ou
 @app.command()
 def train(
     spec: Path,
+    trunk: Annotated[Path | None, typer.Argument(help="manifest of the trunk, for a run that is its cooldown")] = None,
     *,
-    dataset: Annotated[Path, typer.Option(help="manifest.json of the token store")],
+    dataset: TokenManifest,
     threads: Annotated[int, typer.Option()] = 1,
-    checkpoint_seconds: Annotated[
-        float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
-    ] = 30,
+    checkpoint_seconds: CheckpointSeconds = 30,
 ) -> None:
-    """Train the run of a spec.json, in its folder; goes on from its checkpoint."""
-    from scaling_lab.trainer.client import should_serve, train_on_server
+    """Train the run of a spec.json, in its folder; goes on from its checkpoint, or from that of its trunk."""
+    arguments = {"spec": str(spec), "trunk": trunk and str(trunk), "dataset": str(dataset)}
+    execution = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
+    raise typer.Exit(_perform("train", arguments | execution))
 
-    options: dict[str, Any] = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
-    status = train_on_server(spec, dataset, options) if should_serve(options) else None
+
+@app.command()
+def train_trunk(
+    spec: Path,
+    start: Annotated[Path | None, typer.Argument(help="manifest of the segment before")] = None,
+    *,
+    tokens: Annotated[int, typer.Option(help="where the segment ends")],
+    dataset: TokenManifest,
+    threads: Annotated[int, typer.Option()] = 1,
+    checkpoint_seconds: CheckpointSeconds = 30,
+    output: Output,
+) -> None:
+    """Train a segment of the constant-rate trunk that runs of several horizons share."""
+    arguments = {"spec": str(spec), "start": start and str(start), "tokens": tokens, "dataset": str(dataset)}
+    execution = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
+    raise typer.Exit(_perform("train_trunk", arguments | execution | {"manifest": str(output)}))
+
+
+def _perform(job: str, arguments: dict[str, Any]) -> int:
+    """Have the trainer server do a training job, or do it here where none serves; its exit status."""
+    from scaling_lab.trainer.client import run_on_server, should_serve
+
+    status = run_on_server(job, arguments) if should_serve(arguments) else None
     if status is None:
-        from scaling_lab.training.job import train_files
+        from scaling_lab.training.job import perform
 
-        train_files(spec, dataset, **options)
-    raise typer.Exit(status or 0)
+        perform(job, arguments)
+    return status or 0
+
+
+@app.command()
+def simulate(spec: Path) -> None:
+    """Draw the run of a spec.json from the published laws that it names, in its folder, instead of training it."""
+    from scaling_lab.simulator.run import simulate
+    from scaling_lab.spec import RunSpec
+
+    simulate(RunSpec.from_json(spec.read_text(encoding="utf-8")), spec.parent)
 
 
 @app.command()
@@ -131,58 +167,6 @@ def collect(
     from scaling_lab.tables import collect
 
     collect(json.loads(runs.read_text(encoding="utf-8")), folder, output, curves)
-
-
-@app.command()
-def fit_study(
-    name: str,
-    *,
-    options: Options,
-    runs: Annotated[Path, typer.Option(help="runs.parquet")],
-    curves: Annotated[Path, typer.Option(help="curves.parquet")],
-    output: Output,
-) -> None:
-    """Fit one law of a study."""
-    from scaling_lab.fits.options import FitOptions
-    from scaling_lab.fits.stage import run_fit
-
-    run_fit(name, runs, curves, output.parent, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def backtest_study(runs: Path, *, options: Options, output: Output) -> None:
-    """Fit without the most expensive runs, and predict them."""
-    from scaling_lab.fits.backtest import run_backtest
-    from scaling_lab.fits.options import FitOptions
-
-    run_backtest(runs, output, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def measure_noise(runs: Path, *, options: Options, output: Output) -> None:
-    """Measure how much the loss of a run differs between seeds."""
-    from scaling_lab.fits.noise import run_noise
-    from scaling_lab.fits.options import FitOptions
-
-    run_noise(runs, output, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def plan_study(
-    runs: Path,
-    *,
-    fits: Annotated[Path, typer.Option(help="folder of the fits")],
-    backtest: Annotated[Path, typer.Option(help="backtest.json: the law that predicted best decides")],
-    plan: Annotated[str, typer.Option(help="the `plan` section of the study as JSON")],
-    training: Annotated[str, typer.Option(help="the `training` section of the configuration as JSON")],
-    output: Output,
-) -> None:
-    """Plan the compute-optimal model for the budgets of a study."""
-    from scaling_lab.config import PlanConfig, TrainingConfig
-    from scaling_lab.fits.plan import make_plan
-
-    recipe = TrainingConfig.model_validate_json(training)
-    make_plan(runs, fits, backtest, output, PlanConfig.model_validate_json(plan), recipe)
 
 
 @app.command()
@@ -227,19 +211,45 @@ def status(results: Results = Path("results")) -> None:
 
 
 @app.command()
+def dry_run(
+    overlays: Annotated[list[Path] | None, typer.Argument(help="further overlays")] = None,
+    *,
+    configfile: Annotated[list[Path] | None, typer.Option(help="overlays over config/config.yaml, in order")] = None,
+    device: Annotated[str | None, typer.Option(help="a100, h100-sxm or h100-pcie; any other by --peak-flops")] = None,
+    peak_flops: Annotated[float | None, typer.Option(help="peak of one device in FLOP/s")] = None,
+    utilisation: Annotated[float, typer.Option(help="share of the peak that training reaches; assumed")] = 0.4,
+    devices: Annotated[int, typer.Option(help="devices, each of which trains a run of its own")] = 1,
+    results: Results = Path("results"),
+    root: Annotated[Path, typer.Option(help="top of the repository")] = Path(),
+) -> None:
+    """Tell what an experiment costs, by study, and what of it is done: `dry-run --configfile config/cpu.yaml`."""
+    from scaling_lab.dry_run import dry_run
+    from scaling_lab.fits.user_plan import hardware_of
+
+    hardware = hardware_of(device, peak_flops, utilisation, devices)
+    dry_run(root, [*(configfile or ()), *(overlays or ())], results, hardware)
+
+
+@app.command()
 def count(
-    n_layer: Annotated[int, typer.Option(help="layers")],
-    d_model: Annotated[int, typer.Option(help="width")],
+    models: Annotated[list[str] | None, typer.Argument(help="published models, such as gpt2 or hoffmann-1018m")] = None,
+    n_layer: Annotated[int | None, typer.Option(help="layers of a model of your own")] = None,
+    d_model: Annotated[int | None, typer.Option(help="width")] = None,
     n_head: Annotated[int | None, typer.Option(help="heads (default: d_model / 64, at least 1)")] = None,
     d_ff: Annotated[int | None, typer.Option(help="feed-forward width (default: 4 d_model)")] = None,
     context: Annotated[int, typer.Option(help="tokens of context")] = 1024,
     vocab_size: Annotated[int, typer.Option(help="token ids")] = 50257,
+    reuse: Annotated[int, typer.Option(help="passes through the layers (a Universal Transformer)")] = 1,
+    lstm: Annotated[bool, typer.Option("--lstm", help="an LSTM of this depth and width")] = False,
     tokens: Annotated[float | None, typer.Option(help="training tokens, for the total FLOPs")] = None,
 ) -> None:
-    """Count parameters and FLOPs of a Transformer by every convention."""
-    from scaling_lab.counting import print_counts
+    """Count parameters and FLOPs by every convention: of published models, or of a model of your own."""
+    from scaling_lab.counting import own_shape, print_counts, published_shapes
 
-    print_counts(n_layer, d_model, n_head or max(1, d_model // 64), d_ff or 4 * d_model, context, vocab_size, tokens)
+    shapes = published_shapes(models or ())
+    if not models or n_layer is not None or d_model is not None:
+        shapes["yours"] = own_shape(n_layer, d_model, n_head, d_ff, context, vocab_size, reuse, lstm)
+    print_counts(shapes, tokens)
 
 
 @app.command()

@@ -124,13 +124,14 @@ class ScheduleConfig(Frozen):
 
     name: ScheduleName = Field(
         default="wsd",
-        description="after the warmup; wsd: constant, then a cooldown; cosine: half a period; linear: to the end",
+        description="after the warmup; wsd: constant, then a cooldown; rsqrt: sqrt(warmup_tokens / tokens), then a "
+        "cooldown; cosine: half a period; linear: to the end; constant",
     )
     warmup_tokens: int = Field(default=65536, ge=0, description="linear warmup, at most `warmup_fraction` of the run")
     warmup_fraction: float = Field(default=0.2, ge=0, le=0.5, description="cap of the warmup as a share of the run")
-    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd, rsqrt: share that cools down")
     cooldown_shape: CooldownShape = Field(
-        default="sqrt", description="wsd: 1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
+        default="sqrt", description="1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
     )
     period_fraction: float = Field(
         default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length over the run's; 1 is matched"
@@ -138,7 +139,7 @@ class ScheduleConfig(Frozen):
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
     trunk: bool = Field(
         default=False,
-        description="wsd: runs that differ in horizon or cooldown alone are trained as one trunk with a cooldown each",
+        description="wsd, rsqrt: runs that differ in horizon or cooldown alone are one trunk with a cooldown each",
     )
 
 
@@ -220,7 +221,9 @@ class GridBlock(Frozen):
     """A product of shapes, token counts (or FLOP budgets) and seeds. A study's runs are the union of its blocks."""
 
     shapes: tuple[ShapeEntry, ...] = Field(
-        min_length=1, description="[n_layer, d_model] pairs, names such as gpt2 or hoffmann-44m, or mappings"
+        min_length=1,
+        description="[n_layer, d_model] pairs, names such as gpt2 or hoffmann-44m, mappings; context and vocabulary"
+        " are the study's",
     )
     tokens: tuple[int, ...] = Field(default=(), description="training tokens, rounded to whole batches")
     budgets: tuple[float, ...] = Field(default=(), description="training FLOPs: tokens = budget / FLOPs per token")
@@ -249,6 +252,10 @@ class PlanConfig(Frozen):
         default=(10.0, 100.0, 1000.0), description="the same as multiples of the study's most expensive run"
     )
 
+    def flops_for(self, largest: float) -> list[float]:
+        """The budgets in FLOPs, those given outright first; `largest`: FLOPs of the most expensive run."""
+        return [*self.budgets, *(multiple * largest for multiple in self.budget_multiples)]
+
     @model_validator(mode="after")
     def _some_budget(self) -> Self:
         if not self.budgets and not self.budget_multiples:
@@ -272,6 +279,7 @@ class FitConfig(Frozen):
 
 
 FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
     "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
 ]
@@ -283,13 +291,18 @@ class StudyConfig(Frozen):
     question: str = Field(min_length=10, description="what the study asks, in one sentence")
     grid: tuple[GridBlock, ...] = Field(min_length=1, description="blocks whose union is the study's runs")
     fit: FitConfig = FitConfig()
-    fits: tuple[FitName, ...] = Field(min_length=1, description="laws to fit")
+    fits: tuple[FitName, ...] = Field(description="laws to fit")
     figures: tuple[FigureName, ...] = Field(description="figures to draw")
     plan: PlanConfig = PlanConfig()
     corpus: CorpusChoice | None = Field(default=None, description="another corpus than the configuration's")
     transfer: tuple[BuiltInSource, ...] | None = Field(default=None, description="other texts that are evaluated on")
     tokenizer: TokenizerConfig | None = Field(default=None, description="keys of `tokenizer` that differ")
     training: TrainingConfig | None = Field(default=None, description="keys of `training` that differ")
+
+    @property
+    def plans(self) -> bool:
+        """Whether its fits say what to train for a budget; the other studies measure, and plan nothing."""
+        return bool(PLANNING_FITS & set(self.fits))
 
 
 def parse_config(model: type[Model], raw: dict[str, Any], origin: str) -> Model:

@@ -35,9 +35,12 @@ def reported_errors() -> Iterator[None]:
     except ScalingLabError as error:
         _stop(str(error))
     except OSError as error:
-        if error.errno != errno.ENOSPC and "No space left" not in str(error):
+        # pyarrow raises a bare OSError for some failures and puts the reason into its text alone.
+        if error.errno == errno.ENOSPC or "No space left" in str(error):
+            _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
+        if error.filename is None:
             raise
-        _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
+        _stop(f"{error.filename}: {error.strerror}")
 
 
 def _stop(message: str) -> NoReturn:

@@ -16,6 +16,7 @@ from scaling_lab.errors import ConfigError
 from scaling_lab.grid import expand_study, study_datasets
 from scaling_lab.overrides import study_settings
 from scaling_lab.spec import RunSpec
+from scaling_lab.trunks import Trunk, find_trunks
 
 # Training FLOP/s of one core on the smallest models here; resources ask for what the slowest machine needs.
 SLOW_FLOPS_PER_SECOND = 5e9
@@ -41,6 +42,11 @@ class Experiment:
     def runs(self) -> dict[str, RunSpec]:
         """All runs by id; runs that several studies ask for appear once."""
         return {run: spec for runs in self.study_runs.values() for run, spec in runs.items()}
+
+    @cached_property
+    def trunks(self) -> dict[str, Trunk]:
+        """Trunks by id of the runs that share one."""
+        return find_trunks(self.runs.values())
 
     @cached_property
     def study_datasets(self) -> dict[str, dict[str, DataConfig]]:
@@ -117,7 +123,10 @@ def _read_study(path: Path) -> dict[str, Any]:
 
 
 def runtime_minutes(spec: RunSpec, attempt: int = 1) -> int:
-    """Minutes to ask a scheduler for, doubled at each attempt."""
+    """Minutes to ask a scheduler for, doubled at each attempt.
+
+    For all of a run, also where its trunk is there: without the trunk's checkpoint all of it is trained.
+    """
     return ceil(5 + spec.flops("matmul") / SLOW_FLOPS_PER_SECOND / 60) << (attempt - 1)
 
 
@@ -132,3 +141,8 @@ def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
 def priority(spec: RunSpec) -> int:
     """Long runs first, so that no core waits for one at the end."""
     return int(100 * log2(spec.flops("matmul")))
+
+
+def trunk_priority(trunk: Trunk) -> int:
+    """Before every run, the longest trunk first: cooldowns wait for its segments, which come one after the other."""
+    return 20_000 + priority(trunk.segment(trunk.branches[-1]))

@@ -51,7 +51,7 @@ class OptimizerSpec(Frozen):
         return self
 
 
-ScheduleName = Literal["wsd", "cosine", "linear", "constant"]
+ScheduleName = Literal["wsd", "rsqrt", "cosine", "linear", "constant"]
 CooldownShape = Literal["sqrt", "linear", "cosine", "square"]
 
 
@@ -60,19 +60,33 @@ class ScheduleSpec(Frozen):
 
     name: ScheduleName = "wsd"
     warmup_tokens: int = Field(ge=0)
-    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
-    cooldown_shape: CooldownShape = Field(default="sqrt", description="wsd: 1 - sqrt(x), 1 - x, half a cosine, 1 - x^2")
+    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd, rsqrt: share that cools down")
+    cooldown_shape: CooldownShape = Field(default="sqrt", description="1 - sqrt(x), 1 - x, half a cosine, 1 - x^2")
     period_fraction: float = Field(
         default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length as a multiple of the run's"
     )
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
-    trunk: bool = Field(default=False, description="wsd: runs that differ in horizon and cooldown share the rest")
+    trunk: bool = Field(default=False, description="runs that differ in horizon and cooldown share the rest")
 
     @model_validator(mode="after")
-    def _trunks_are_constant(self) -> Self:
-        if self.trunk and self.name != "wsd":
-            raise ValueError(f"trunk: only wsd has a constant part to share, not {self.name}")
+    def _trunks_know_no_horizon(self) -> Self:
+        if self.trunk and not self.cools_down:
+            raise ValueError(f"trunk: wsd and rsqrt have a part that all horizons share, {self.name} has none")
+        if self.name == "rsqrt" and not self.warmup_tokens:
+            raise ValueError("warmup_tokens: 0 gives rsqrt no time scale; it falls as sqrt(warmup_tokens / tokens)")
         return self
+
+    @property
+    def cools_down(self) -> bool:
+        """Whether the rate knows nothing of the horizon until its cooldown."""
+        return self.name in ("wsd", "rsqrt")
+
+    @property
+    def completed(self) -> float:
+        """Share of the schedule behind the run at its end: 1 where it is matched, 0 where the rate never decays."""
+        if self.name == "constant" or (self.cools_down and self.cooldown_fraction == 0):
+            return 0.0
+        return 1 / self.period_fraction if self.name == "cosine" else 1.0
 
 
 class EvaluationSpec(Frozen):
@@ -109,19 +123,50 @@ class RunSpec(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _warmup_before_branch(self) -> Self:
-        if self.schedule.trunk and not self.schedule.warmup_tokens <= self.branch_tokens:
+    def _branches_from_trunk(self) -> Self:
+        schedule, branch = self.schedule, self.branch_tokens
+        is_segment = not self.evaluation.sets
+        if schedule.trunk and not is_segment and not 0 < branch < self.tokens:
             raise ValueError(
-                f"schedule.warmup_tokens: {self.schedule.warmup_tokens} is more than the {self.branch_tokens} tokens"
+                f"schedule.cooldown_fraction: {schedule.cooldown_fraction} of {self.tokens} tokens leaves"
+                f" {'nothing to the trunk' if branch == 0 else 'nothing to the cooldown'}"
+            )
+        if schedule.trunk and schedule.warmup_tokens > branch:
+            raise ValueError(
+                f"schedule.warmup_tokens: {schedule.warmup_tokens} is more than the {branch} tokens"
                 f" before the cooldown of a run of {self.tokens}"
             )
         return self
 
     @property
+    def shares_trunk(self) -> bool:
+        """Whether the run is the cooldown of a trunk. Nothing simulated is trained."""
+        return self.schedule.trunk and self.simulate is None
+
+    @property
     def branch_tokens(self) -> int:
-        """Tokens, in whole batches, after which a wsd run begins to cool down."""
+        """Tokens, in whole batches, after which the rate cools down: where a run of a trunk leaves it."""
+        if not self.schedule.cools_down:
+            return self.tokens
         constant = self.tokens - self.schedule.cooldown_fraction * self.tokens
         return int(constant // self.batch_tokens) * self.batch_tokens
+
+    def trunk_segment(self, tokens: int) -> Self:
+        """The trunk of this run up to `tokens`, as a run of its own: without a cooldown, and evaluated on nothing."""
+        own = self.schedule
+        schedule = ScheduleSpec(name=own.name, warmup_tokens=own.warmup_tokens, cooldown_fraction=0, trunk=True)
+        evaluation = EvaluationSpec(sets=(), tokens=1, transfer_tokens=1, points=1)
+        return self.model_copy(update={"tokens": tokens, "schedule": schedule, "evaluation": evaluation})
+
+    @property
+    def trunk_root(self) -> Self:
+        """The first segment of the trunk, its warmup: the same for all runs of the trunk."""
+        return self.trunk_segment(max(self.schedule.warmup_tokens, self.batch_tokens))
+
+    @property
+    def trunk_id(self) -> str:
+        """Shared by the runs that differ in horizon, cooldown and evaluation alone."""
+        return f"{self.architecture.slug}-s{self.seed}-{digest(self.trunk_root)}"
 
     @property
     def steps(self) -> int:

@@ -20,6 +20,7 @@ UNITS = {
     "tokens_id": "",
     "tokens_per_s": "tokens per second",
     "unique_tokens": "tokens",
+    "trunk_tokens": "tokens",
     "batch_tokens": "tokens",
     "context": "tokens",
     "params_": "parameters",
@@ -33,6 +34,7 @@ UNITS = {
     "wall_s": "seconds",
     "learning_rate": "1",
     "progress": "share of the run's tokens",
+    "schedule_completed": "share of the schedule",
 }
 
 # Columns of the model beside `architecture` and `reuse`, named as in its spec.
@@ -82,6 +84,9 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "batch_tokens": spec.batch_tokens,
         "learning_rate": spec.optimizer.learning_rate,
         "schedule": spec.schedule.name,
+        "trunk": spec.trunk_id if spec.shares_trunk else "",
+        "trunk_tokens": spec.branch_tokens if spec.shares_trunk else 0,
+        "schedule_completed": spec.schedule.completed,
     }
 
 

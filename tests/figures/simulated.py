@@ -11,10 +11,12 @@ import pyarrow.parquet as pq
 from scaling_lab.config import Config, StudyConfig
 from scaling_lab.datasets import corpus_id, dataset_id
 from scaling_lab.figures.draw import draw_figure
+from scaling_lab.fits.approaches import run_approaches
 from scaling_lab.fits.backtest import run_backtest
 from scaling_lab.fits.noise import run_noise
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.plan import make_plan
+from scaling_lab.fits.sensitivity import run_sensitivity
 from scaling_lab.fits.stage import run_fit
 from scaling_lab.grid import expand_study
 from scaling_lab.spec import RunSpec, canonical_json
@@ -118,6 +120,8 @@ def build(results: Path, study: StudyConfig, name: str) -> dict[str, Any]:
     run_backtest(runs, plans / "backtest.json", options)
     make_plan(runs, results / "fits" / name, plans / "backtest.json", plans / "plan.json", study.plan, CONFIG.training)
     run_noise(runs, plans / "noise.json", options)
+    run_approaches(runs, curves, plans / "approaches.json", options, study.plan)
+    run_sensitivity(runs, plans / "plan.json", plans / "sensitivity.json", options)
     for figure in study.figures:
         draw_figure(figure, name, results, results / "figures" / name / f"{figure}.svg")
     return document

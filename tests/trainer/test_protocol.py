@@ -12,7 +12,7 @@ def test_a_request_arrives_with_its_streams_however_large_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LARGE", "x" * 100_000)
-    request = Request.of_this_process(Path("a/spec.json"), Path("b/manifest.json"), {"threads": 2})
+    request = Request.of_this_process("train", {"spec": "a/spec.json", "threads": 2})
     ours, theirs = socket.socketpair()
     theirs.settimeout(10)
     sender = threading.Thread(target=send_request, args=(ours, request))

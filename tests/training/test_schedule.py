@@ -51,6 +51,12 @@ def test_an_overlong_cosine_is_a_matched_one_of_the_longer_run_cut_short() -> No
     assert cut == pytest.approx(long[: STEPS + 1])
 
 
+def test_rsqrt_falls_as_one_over_the_root_of_tokens_and_then_to_zero() -> None:
+    found = rates(run_spec(schedule__name="rsqrt", schedule__cooldown_shape="linear"))
+    assert found[10:81] == pytest.approx([PEAK * math.sqrt(10 / i) for i in range(10, 81)])
+    assert found[81:] == pytest.approx([PEAK * math.sqrt(10 / i) * (100 - i) / 20 for i in range(81, 101)])
+
+
 def test_linear_and_constant() -> None:
     linear = rates(run_spec(schedule__name="linear", schedule__final_fraction=0.1))
     assert linear[10:] == pytest.approx([PEAK * (1 - 0.9 * i / 90) for i in range(91)])
@@ -61,7 +67,7 @@ schedules = st.fixed_dictionaries(
     {
         "name": st.sampled_from(sorted(DECAYS)),
         "cooldown_shape": st.sampled_from(sorted(SHAPES)),
-        "warmup_tokens": st.integers(0, STEPS // 2).map(lambda steps: 128 * steps),
+        "warmup_tokens": st.integers(1, STEPS // 2).map(lambda steps: 128 * steps),
         "cooldown_fraction": st.just(0.0) | st.floats(0.001, 1),
         "period_fraction": st.floats(1, 5),
         "final_fraction": st.floats(0, 1),
@@ -84,6 +90,9 @@ def test_every_schedule_ends_where_it_says(schedule: dict[str, Any]) -> None:
     last, final = rates(run_spec(schedule=schedule))[-1], schedule["final_fraction"] * PEAK
     if schedule["name"] == "constant" or (schedule["name"] == "wsd" and schedule["cooldown_fraction"] == 0):
         assert last == pytest.approx(PEAK)
+    elif schedule["name"] == "rsqrt" and schedule["cooldown_fraction"] == 0:
+        left = math.sqrt(schedule["warmup_tokens"] / (128 * STEPS))
+        assert last == pytest.approx(final + (PEAK - final) * left)
     elif schedule["name"] == "cosine":
         assert last >= final - 1e-12
         assert schedule["period_fraction"] > 1 or last == pytest.approx(final, abs=1e-12)
@@ -98,10 +107,12 @@ def test_every_schedule_is_continuous(schedule: dict[str, Any], finer: int) -> N
     length = max(128.0, min(schedule["cooldown_fraction"] * spec.tokens, spec.tokens - schedule["warmup_tokens"]))
     near = [learning_rate(spec, t) for t in range(schedule["warmup_tokens"], spec.tokens, 128 // finer)]
     steepest = max(math.sqrt(128 / length), math.pi * 128 / length, 2 * 128 / length)
+    if schedule["name"] == "rsqrt":  # on top of its cooldown, half a step's share of the warmup
+        steepest += 0.5 * 128 / schedule["warmup_tokens"]
     assert all(a - b <= PEAK * steepest + 1e-12 for a, b in pairwise(near))
 
 
-@given(schedules.filter(lambda s: s["name"] == "wsd"), st.integers(1, 3))
+@given(schedules.filter(lambda s: s["name"] in ("wsd", "rsqrt")), st.integers(1, 3))
 def test_horizons_of_a_trunk_share_the_rates_before_their_branch(schedule: dict[str, Any], times: int) -> None:
     short = run_spec(schedule=schedule)
     long = run_spec(schedule=schedule, tokens=128 * STEPS * times)

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from scaling_lab.datasets import corpus_id, source_ids
 from scaling_lab.errors import ConfigError
-from scaling_lab.experiment import load_experiment, memory_mb, priority, runtime_minutes
+from scaling_lab.experiment import (
+    load_experiment,
+    memory_mb,
+    priority,
+    runtime_minutes,
+    trunk_priority,
+)
 from scaling_lab.progress import follow_progress, hold_results_lock
 from scaling_lab.spec import canonical_json
 
@@ -46,6 +52,7 @@ wildcard_constraints:
     corpus="[^/]+",
     dataset="[^/]+",
     run="[^/]+",
+    trunk="[^/]+",
 
 
 def code(*patterns):
@@ -72,12 +79,39 @@ def corpus_of(wildcards):
     return EXPERIMENT.corpora[wildcards.corpus]
 
 
+def blocks_of(wildcards):
+    corpus = corpus_id(dataset_of(wildcards))
+    return f"results/corpora/{corpus}/blocks.parquet"
+
+
 def corpus_files(name):
     """An input function: the file `name` of every text of a corpus."""
     return lambda wildcards: [
         f"results/sources/{source}/{name}"
         for source in source_ids(corpus_of(wildcards).corpus)
     ]
+
+
+def trunk_of(wildcards):
+    return EXPERIMENT.trunks[wildcards.trunk]
+
+
+def segment_of(wildcards):
+    return trunk_of(wildcards).segment(int(wildcards.tokens))
+
+
+def segment_before(wildcards):
+    """The manifest of the segment that one starts from, if any. Ancient: what it holds follows from its name alone."""
+    tokens = trunk_of(wildcards).before(int(wildcards.tokens))
+    return ancient(f"results/trunks/{wildcards.trunk}/{tokens}.json") if tokens else []
+
+
+def branch_of(wildcards):
+    """The manifest of the trunk that a run is the cooldown of, if any. Ancient, as above."""
+    spec = spec_of(wildcards)
+    if not spec.shares_trunk:
+        return []
+    return ancient(f"results/trunks/{spec.trunk_id}/{spec.branch_tokens}.json")
 
 
 def run_files(name):
@@ -94,6 +128,12 @@ def study_files(pattern, names):
         for study, definition in EXPERIMENT.studies.items()
         for name in names(definition)
     ]
+
+
+def plans_of(study):
+    """Documents of a study beside its fits: results/plans/{study}/{name}.json."""
+    choices = ["approaches", "sensitivity"] if study.plans else []
+    return ["plan", "backtest", "noise", *choices]
 
 
 onstart:

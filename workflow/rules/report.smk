@@ -27,10 +27,7 @@ rule report:
         studies=expand(rules.specify_study.output.study, study=CONFIG.studies),
         tables=expand(rules.collect.output.runs, study=CONFIG.studies),
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
-        plans=study_files(
-            "results/plans/{study}/{name}.json",
-            lambda s: ["plan", "backtest", "noise"],
-        ),
+        plans=study_files("results/plans/{study}/{name}.json", plans_of),
         figures=study_files("results/figures/{study}/{name}.svg", lambda s: s.figures),
         corpora=expand(rules.split_corpus.output.manifest, corpus=EXPERIMENT.corpora),
         tokens=expand(rules.tokenize.output.manifest, dataset=EXPERIMENT.datasets),

@@ -1,11 +1,6 @@
 """Tokens: a tokenizer trained on the train split, shards in hash-shuffled order, nested subsets of D tokens."""
 
 
-def blocks_of(wildcards):
-    corpus = corpus_id(dataset_of(wildcards))
-    return f"results/corpora/{corpus}/blocks.parquet"
-
-
 rule train_tokenizer:
     """Train (or unpack) the tokenizer on the train split alone."""
     input:

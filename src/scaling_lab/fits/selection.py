@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scaling_lab.errors import TableError
 from scaling_lab.fits.table import Mask, RunTable
-from scaling_lab.science.laws import Array
-
-SAME = 1.02  # ratio within which two amounts of data, or two budgets, count as the same
+from scaling_lab.science.grouping import SAME, groups_of
 
 
 @dataclass(frozen=True)
@@ -134,16 +131,3 @@ def isoflop_groups(selection: Selection, flops_column: str, params_column: str, 
         f"budget {c:.4g} FLOPs has {count[g]} size(s); at least {sizes}" for c, g in zip(flops, groups, strict=True)
     ]
     return selection.keep("isoflop_groups", np.array([count[g] >= sizes for g in groups], dtype=bool), reasons)
-
-
-def groups_of(values: Array) -> NDArray[np.intp]:
-    """Number of the group of each value: neighbours within 2 %, and all within 2 % of the group's middle."""
-    groups = np.zeros(len(values), dtype=np.intp)
-    order = np.argsort(values, kind="stable")
-    current, first = 0, values[order[0]] if len(values) else 0.0
-    previous = first
-    for index in order:
-        if values[index] > previous * SAME or values[index] > first * SAME**2:
-            current, first = current + 1, values[index]
-        groups[index], previous = current, values[index]
-    return groups

@@ -37,6 +37,11 @@ class RunTable:
         return len(self.rows)
 
     @property
+    def simulated(self) -> bool:
+        """Whether the losses were drawn from planted laws: everything made of them says so."""
+        return bool(np.any(self.columns.get("simulated", False)))
+
+    @property
     def runs(self) -> list[str]:
         """Run ids; `row 7` where the table does not name its runs."""
         return (

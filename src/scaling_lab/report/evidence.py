@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.inputs import StudyData, model_of
 from scaling_lab.report.answer import plan_notes
 
 # The validation set is drawn like the test set; it is in the runs table.
@@ -19,7 +19,7 @@ def largest_runs(data: StudyData) -> list[dict[str, Any]]:
     """Of each shape and dataset its run on the most tokens (of several seeds the first), smallest model first."""
 
     def cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return row["tokens_id"], row["params_total"], row["n_layer"], row["d_model"], row["d_ff"]
+        return row["tokens_id"], row["params_total"], *model_of(row)
 
     order = sorted(data.runs, key=lambda row: (*cell(row), -row["tokens"], row["seed"]))
     return [next(rows) for _, rows in groupby(order, cell)]
@@ -79,10 +79,12 @@ def run_rows(data: StudyData) -> list[dict[str, Any]]:
     return sorted(data.runs, key=lambda row: (row["params_non_embedding"], row["tokens"], row["seed"]))
 
 
-def warnings(data: StudyData, laws: list[dict[str, Any]]) -> list[str]:
-    """Everything that a fit, the plan or the backtest warned of, each once, with its origin."""
+def warnings(data: StudyData, laws: list[dict[str, Any]], plans: bool) -> list[str]:
+    """Everything that a fit and, where the study plans, the plan and the backtest warned of, once, with its origin."""
     found = [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
     found += [f"{law['title']}: refused, {law['reason']['message']}" for law in laws if not law["ok"]]
+    if not plans:
+        return list(dict.fromkeys(found))
     found += [f"Plan: {note}" for note in plan_notes(data)]
     found += [
         f"Backtest of {name}: refused, {outcome['reason']['message']}"

@@ -70,9 +70,8 @@ def bytes_per_token(runs: Sequence[Mapping[str, Any]], loss_column: str) -> floa
 
 def hashed_files(results: Path, study: str, datasets: Sequence[Dataset]) -> list[dict[str, str]]:
     """The files that the report was made from, with the SHA-256 of each."""
-    folders = ((results / "tables" / study, "*.parquet"), (results / "fits" / study, "*.json"))
-    paths = [path for folder, pattern in folders for path in sorted(folder.glob(pattern))]
-    paths += [results / "plans" / study / f"{name}.json" for name in ("plan", "backtest", "noise")]
+    patterns = {"tables": "*.parquet", "fits": "*.json", "plans": "*.json"}
+    paths = [path for stage, pattern in patterns.items() for path in sorted((results / stage / study).glob(pattern))]
     manifests = dict.fromkeys(path for data in datasets for path in data.manifests)
     return [{"path": _shown(path, results), "sha256": sha256_of(path)} for path in (*paths, *manifests)]
 

@@ -6,7 +6,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NoReturn
 
 from scaling_lab.errors import reported_errors
@@ -28,10 +27,10 @@ def become(request: Request, streams: list[int], loaded: Mapping[str, str], serv
     try:
         _end_with(server)
         _take_over(request, streams, loaded)
-        from scaling_lab.training.job import train_files  # the server has it: here the client can import this module
+        from scaling_lab.training.job import perform  # the server has it: here the client can import this module
 
         with reported_errors():
-            train_files(Path(request.spec), Path(request.dataset), **request.options)
+            perform(request.job, request.arguments)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)

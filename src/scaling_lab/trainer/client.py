@@ -27,17 +27,17 @@ ATTEMPTS = 3
 GO_ON = "run the same command again: training goes on from the last checkpoint"
 
 
-def should_serve(options: dict[str, Any]) -> bool:
-    """Whether a run with these options goes to a server: on Linux, outside SLURM, on one device, unless switched off.
+def should_serve(arguments: dict[str, Any]) -> bool:
+    """Whether a job goes to a server: on Linux, outside SLURM, on one device, unless switched off.
 
     Under SLURM a job has limits of its own, and its processes end with it. Elsewhere fork without exec is unsafe.
     """
-    alone = "SLURM_JOB_ID" in os.environ or options.get("devices", 1) > 1 or os.environ.get(SWITCH) == "off"
+    alone = "SLURM_JOB_ID" in os.environ or arguments.get("devices", 1) > 1 or os.environ.get(SWITCH) == "off"
     return sys.platform == "linux" and not alone
 
 
-def train_on_server(spec: Path, dataset: Path, options: dict[str, Any]) -> int | None:
-    """Have the server, started when missing, call `training.job.train_files` with these arguments.
+def run_on_server(job: str, arguments: dict[str, Any]) -> int | None:
+    """Have the server, started when missing, call `training.job.perform` with these arguments.
 
     Returns:
         The exit status of the run; None where no server can be had.
@@ -45,7 +45,7 @@ def train_on_server(spec: Path, dataset: Path, options: dict[str, Any]) -> int |
     Raises:
         TrainingError: the process that trained was killed, or its server was.
     """
-    request = Request.of_this_process(spec, dataset, options)
+    request = Request.of_this_process(job, arguments)
     for _ in range(ATTEMPTS):
         address = server_address()
         if address is None:

@@ -28,21 +28,20 @@ class HungUpError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """Arguments of `training.job.train_files`, and what the process that calls it takes over from the client."""
+    """Arguments of `training.job.perform`, and what the process that calls it takes over from the client."""
 
-    spec: str
-    dataset: str
-    options: dict[str, Any]
+    job: str
+    arguments: dict[str, Any]
     folder: str
     umask: int
     environment: dict[str, str]
 
     @classmethod
-    def of_this_process(cls, spec: Path, dataset: Path, options: dict[str, Any]) -> Self:
+    def of_this_process(cls, job: str, arguments: dict[str, Any]) -> Self:
         """The request of the process that calls."""
         umask = os.umask(0o077)
         os.umask(umask)
-        return cls(str(spec), str(dataset), options, str(Path.cwd()), umask, dict(os.environ))
+        return cls(job, arguments, str(Path.cwd()), umask, dict(os.environ))
 
     def to_bytes(self) -> bytes:
         """Inverse of `from_bytes`."""

@@ -28,15 +28,20 @@ class Recorder(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._before, self._start = self.history.seconds, time.monotonic()
         self.history.starts.append(trainer.global_step)
+        self._evaluate(trainer, pl_module)  # where the run leaves its trunk
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, LanguageModel)
         self.history.losses += pl_module.losses.tolist()
         self.history.gradient_norms += pl_module.gradient_norms.tolist()
         self.history.clock[trainer.global_step] = self._before + time.monotonic() - self._start
-        if trainer.global_step in self.evaluation_steps:
-            loss = loss_by_position(pl_module.model, self.windows).mean().item()
-            self.history.validation[trainer.global_step] = loss
+        self._evaluate(trainer, pl_module)
+
+    def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, LanguageModel)
+        step = trainer.global_step
+        if step in self.evaluation_steps and step not in self.history.validation:
+            self.history.validation[step] = loss_by_position(pl_module.model, self.windows).mean().item()
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self.history)

@@ -15,6 +15,23 @@ CURVE_ROWS = 200
 # The smoothed training loss is the mean over this share of the run so far (Porian et al. 2024 use the same 5 %).
 SMOOTHING_SHARE = 0.05
 
+SCHEMA = pa.schema(
+    [
+        ("run", pa.string()),
+        ("step", pa.int64()),
+        ("tokens", pa.int64()),
+        ("progress", pa.float64()),
+        ("learning_rate", pa.float64()),
+        ("train_loss_nats", pa.float64()),
+        ("train_loss_smoothed_nats", pa.float64()),
+        ("validation_loss_nats", pa.float64()),
+        ("gradient_norm", pa.float64()),
+        ("noise_scale_tokens", pa.float64()),
+        ("wall_s", pa.float64()),
+    ]
+)
+"""Columns of metrics.parquet, of trained and of simulated runs. What a run did not measure is null."""
+
 
 @dataclass
 class History:
@@ -39,18 +56,27 @@ class History:
         return float(np.mean(self.losses[step - window : step]))
 
 
-def evaluation_steps(steps: int, points: int) -> NDArray[np.int64]:
-    """Steps of the validation evaluations: steps / 2^k, the last at the end."""
-    return np.unique(np.maximum(1, steps // 2 ** np.arange(points)))
+def evaluation_steps(spec: RunSpec) -> NDArray[np.int64]:
+    """Steps of the validation evaluations: steps / 2^k, the last at the end.
+
+    A run of a trunk is evaluated where it leaves the trunk and never before: the trunk does not know its runs.
+    """
+    if "validation" not in spec.evaluation.sets:
+        return np.empty(0, dtype=np.int64)
+    steps = np.unique(np.maximum(1, spec.steps // 2 ** np.arange(spec.evaluation.points)))
+    if not spec.schedule.trunk:
+        return steps
+    branch = spec.branch_tokens // spec.batch_tokens
+    return np.union1d(branch, steps[steps > branch])
 
 
 def curve_table(spec: RunSpec, history: History) -> pa.Table:
-    """One row per recorded step: the columns of `tables.CURVES`."""
+    """One row per recorded step."""
     marks = np.geomspace(1, spec.steps, CURVE_ROWS).round().astype(np.int64)
     steps = np.union1d(marks, np.array(sorted(history.validation), dtype=np.int64))
     clock = np.interp(steps, list(history.clock), list(history.clock.values()))
     rows = [_row(spec, history, int(step), float(wall)) for step, wall in zip(steps, clock, strict=True)]
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(rows, SCHEMA)
 
 
 def _row(spec: RunSpec, history: History, step: int, wall_s: float) -> dict[str, Any]:

@@ -6,12 +6,9 @@ import json
 import logging
 import platform
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
-from math import log
 from pathlib import Path
 from typing import Any
 
@@ -29,38 +26,79 @@ from scaling_lab.training.curves import curve_table, evaluation_steps
 from scaling_lab.training.data import TokenDataModule, evaluation_windows
 from scaling_lab.training.evaluation import loss_by_position
 from scaling_lab.training.module import LanguageModel
+from scaling_lab.training.summary import evaluation, summarize
 
 # Optimizer steps of one call into Lightning: makes its price per step vanish (shared/performance.md).
 CHUNK_STEPS = 16
 
 
-def train(spec: RunSpec, dataset: Path, run_dir: Path, *, threads: int, checkpoint_seconds: float = 30) -> None:
+def train(
+    spec: RunSpec,
+    dataset: Path,
+    run_dir: Path,
+    *,
+    threads: int,
+    checkpoint_seconds: float = 30,
+    trunk_dir: Path | None = None,
+) -> None:
     """Train `spec` on the token store in `dataset`; write `metrics.parquet` and `summary.json` into `run_dir`.
 
-    Goes on from the checkpoint in `run_dir` when there is one. A second process on the same run waits for the first.
+    Goes on from the checkpoint in `run_dir` when there is one, else from that of its trunk in `trunk_dir`. A second
+    process on the same run waits for the first.
 
     Raises:
         TrainingError: the vocabulary or the text does not fit the spec, or the loss is not finite.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    _prepare_process(threads)
-    with _exclusive(run_dir):
-        store = TokenStore(dataset / "manifest.json")
-        _check_store(spec, store)
-        recorder, module, device = _fit(spec, store, run_dir, checkpoint_seconds)
+    with prepared_store(spec, dataset, run_dir, threads) as store:
+        recorder, module, device = fit(spec, store, run_dir, checkpoint_seconds, trunk_dir)
         evaluations = _evaluate(spec, store, module)
         with atomic_path(run_dir / "metrics.parquet") as partial:
             pq.write_table(curve_table(spec, recorder.history), partial)
-        summary = _summary(spec, recorder, evaluations) | {"device": device, "threads": threads}
+        history = recorder.history
+        summary = summarize(
+            spec,
+            evaluations,
+            train_loss_nats=history.smoothed(spec.steps),
+            starts=history.starts,
+            wall_s=history.seconds,
+            device=device,
+            threads=threads,
+        )
         write_text(run_dir / "summary.json", json.dumps(summary, indent=1))
 
 
-def _fit(
-    spec: RunSpec, store: TokenStore, run_dir: Path, checkpoint_seconds: float
+@contextmanager
+def prepared_store(spec: RunSpec, dataset: Path, folder: Path, threads: int) -> Iterator[TokenStore]:
+    """The token store, once it is known to fit the spec, while this process alone trains in `folder`.
+
+    Raises:
+        TrainingError: the vocabulary or the text does not fit the spec.
+    """
+    _prepare_process(threads)
+    with _exclusive(folder):
+        store = TokenStore(dataset / "manifest.json")
+        _check_store(spec, store)
+        yield store
+
+
+def last_checkpoint(folder: Path | None) -> Path | None:
+    """The checkpoint that training in `folder` has reached, if any."""
+    path = folder / "checkpoints" / "last.ckpt" if folder else None
+    return path if path and path.exists() else None
+
+
+def fit(
+    spec: RunSpec, store: TokenStore, run_dir: Path, checkpoint_seconds: float, start_dir: Path | None
 ) -> tuple[Recorder, LanguageModel, str]:
-    marks = evaluation_steps(spec.steps, spec.evaluation.points)
+    """Train to the end of the spec, from the checkpoint in `run_dir`, or else in `start_dir`, or else from nothing.
+
+    Returns the recorder with the whole history, the trained module and the device.
+    """
+    marks = evaluation_steps(spec)
     checkpoint = run_dir / "checkpoints" / "last.ckpt"
-    recorder = Recorder(evaluation_windows(store, "validation", spec), set(marks.tolist()))
+    windows = evaluation_windows(store, "validation", spec) if len(marks) else torch.empty(0, dtype=torch.int64)
+    recorder = Recorder(windows, set(marks.tolist()))
     callbacks = [
         recorder,
         AtomicCheckpoint(checkpoint, checkpoint_seconds, spec.steps),
@@ -70,7 +108,7 @@ def _fit(
     module = LanguageModel(spec)
     trainer = _trainer(spec, run_dir, callbacks)
     data = TokenDataModule(store, spec, CHUNK_STEPS, marks)
-    resume = str(checkpoint) if checkpoint.exists() else None
+    resume = last_checkpoint(run_dir) or last_checkpoint(start_dir)
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
     return recorder, module, str(trainer.strategy.root_device)
 
@@ -98,31 +136,8 @@ def _evaluate(spec: RunSpec, store: TokenStore, module: LanguageModel) -> dict[s
         windows = evaluation_windows(store, name, spec)
         by_position = loss_by_position(module.model, windows)
         loss = by_position.mean().item()
-        results[name] = {
-            "loss_nats": loss,
-            "bits_per_byte": loss / log(2) / store.bytes_per_token(name),
-            "tokens": len(windows) * spec.architecture.context,
-            "loss_by_position_nats": by_position.tolist(),
-        }
+        results[name] = evaluation(loss, by_position.tolist(), store.bytes_per_token(name), len(windows))
     return results
-
-
-def _summary(spec: RunSpec, recorder: Recorder, evaluations: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    history = recorder.history
-    return {
-        "run": spec.run_id,
-        "status": "ok",
-        "steps": spec.steps,
-        "tokens": spec.tokens,
-        "train_loss_nats": history.smoothed(spec.steps),
-        "evaluations": evaluations,
-        "started_at_steps": history.starts,
-        "wall_s": history.seconds,
-        "tokens_per_s": spec.tokens / history.seconds,
-        "finished": time.time(),
-        "host": platform.node(),
-        "versions": {name: version(name) for name in ("scaling-lab", "torch", "lightning", "numpy")},
-    }
 
 
 def _check_store(spec: RunSpec, store: TokenStore) -> None:

@@ -11,8 +11,9 @@ def learning_rate(spec: RunSpec, tokens: int) -> float:
 
     Linear warmup from one batch's share, then by `schedule.name`: `constant`; `linear` to the end of the run; `cosine`:
     half a period over `period_fraction` of the run (1 is matched, more overshoots: Hoffmann et al. 2022, appendix B);
-    `wsd`: constant, then a cooldown over the last `cooldown_fraction` (Hägele et al. 2024). A decay that reaches its
-    end does so at `final_fraction` of the peak.
+    `wsd`: constant, then a cooldown over the last `cooldown_fraction` (Hägele et al. 2024); `rsqrt`: falls as
+    sqrt(warmup / tokens) before and in its cooldown (Zhai et al. 2022). A decay that reaches its end does so at
+    `final_fraction` of the peak.
     """
     schedule, peak = spec.schedule, spec.optimizer.learning_rate
     if tokens < schedule.warmup_tokens:
@@ -33,11 +34,15 @@ SHAPES: Mapping[str, Callable[[float, float], float]] = {
 }
 
 
-def _wsd(spec: RunSpec, tokens: int) -> float:
+def _cooldown(spec: RunSpec, tokens: int) -> float:
     schedule = spec.schedule
     length = min(schedule.cooldown_fraction * spec.tokens, spec.tokens - schedule.warmup_tokens)
     into = tokens - (spec.tokens - length)
     return 1.0 if into <= 0 else SHAPES[schedule.cooldown_shape](into, length)
+
+
+def _rsqrt(spec: RunSpec, tokens: int) -> float:
+    return math.sqrt(spec.schedule.warmup_tokens / tokens) * _cooldown(spec, tokens)
 
 
 def _cosine(spec: RunSpec, tokens: int) -> float:
@@ -51,7 +56,8 @@ def _linear(spec: RunSpec, tokens: int) -> float:
 
 
 DECAYS: Mapping[str, Callable[[RunSpec, int], float]] = {
-    "wsd": _wsd,
+    "wsd": _cooldown,
+    "rsqrt": _rsqrt,
     "cosine": _cosine,
     "linear": _linear,
     "constant": lambda _spec, _tokens: 1.0,

@@ -1,9 +1,11 @@
+import math
+
 import torch
 from tests.training.models.specs import CONTEXT, VOCABULARY, architecture
 from torch import Tensor
 
 from scaling_lab.training.models import build_model
-from scaling_lab.training.models.lstm import LSTM
+from scaling_lab.training.models.lstm import LSTM, STATE_SCALE
 
 
 def lstm(seed: int = 0, **fields: int) -> LSTM:
@@ -24,12 +26,12 @@ def test_it_computes_the_equations_of_an_lstm() -> None:
     state = cell = torch.zeros(3, 24)
     outputs = []
     for step in range(CONTEXT):
-        gates = model.token_embedding(x[:, step]) @ weights["weight_ih_l0"].T + weights["bias_ih_l0"]
+        gates = math.sqrt(24) * model.token_embedding(x[:, step]) @ weights["weight_ih_l0"].T + weights["bias_ih_l0"]
         gates = gates + state @ weights["weight_hh_l0"].T + weights["bias_hh_l0"]
         enter, keep, new, leave = gates.chunk(4, dim=1)
         cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh()
         state = leave.sigmoid() * cell.tanh()
-        outputs.append(state @ model.token_embedding.weight.T)
+        outputs.append(STATE_SCALE * state @ model.token_embedding.weight.T)
     torch.testing.assert_close(model(x), torch.stack(outputs, dim=1), atol=1e-5, rtol=1e-5)
 
 
@@ -47,6 +49,16 @@ def test_gradients_stop_at_the_beginning_of_a_chunk() -> None:
         (gradient,) = torch.autograd.grad(logits[:, -1].square().sum(), inputs[0])
         reach[chunk] = (gradient.abs().sum((0, 2)) > 0).nonzero().min().item()
     assert reach == {None: 0, 4: 12}
+
+
+def test_inputs_of_every_layer_and_of_the_head_start_at_about_one() -> None:
+    for width in (24, 96):
+        seen: list[float] = []
+        model = lstm(n_layer=4, d_model=width)
+        model.dropout.register_forward_hook(lambda _m, _i, out, seen=seen: seen.append(out.square().mean().sqrt()))
+        model(tokens())
+        assert len(seen) == 5
+        assert all(0.5 < size < 2 for size in seen), seen
 
 
 def test_forget_gates_start_open() -> None:

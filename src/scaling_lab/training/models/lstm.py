@@ -3,18 +3,26 @@
 Shape suffixes: B sequences, T positions, D width.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from scaling_lab.architectures import LSTMSpec
 from scaling_lab.training.models.base import TokenModel
 
+# What brings the entries of a layer's state, about 1/4 at the start, to the size that the next matrix expects, as layer
+# norms do in a Transformer, but without parameters. Measured at width 32, 1 and 2 layers, 256,000 tokens: with it and
+# the scaled embedding the loss is 0.3 and 0.4 nats lower.
+STATE_SCALE = 4.0
+
 
 class LSTM(TokenModel):
     """Embedding, LSTM layers with dropout between them (Zaremba et al. 2014), and the head.
 
     The state is zero at the beginning of a sequence and carried along it in chunks of `bptt_tokens`, across which no
-    gradient flows. A chunk shorter than the context costs long dependencies and saves memory.
+    gradient flows. A chunk shorter than the context costs long dependencies and saves memory. Inputs of every layer
+    and of the head have entries of about 1: the embedding is scaled by sqrt(d_model) (Vaswani et al. 2017, sec 3.4).
     """
 
     def __init__(self, spec: LSTMSpec) -> None:
@@ -26,9 +34,9 @@ class LSTM(TokenModel):
         self._open_forget_gates()
 
     def features(self, tokens_BT: Tensor) -> Tensor:
-        x_BTD: Tensor = self.dropout(self.token_embedding(tokens_BT))
+        x_BTD: Tensor = self.dropout(math.sqrt(self.spec.d_model) * self.token_embedding(tokens_BT))
         for layer in self.lstm:
-            x_BTD = self.dropout(self._through(layer, x_BTD))
+            x_BTD = self.dropout(STATE_SCALE * self._through(layer, x_BTD))
         return x_BTD
 
     def _through(self, layer: nn.Module, x_BTD: Tensor) -> Tensor:
