@@ -4,16 +4,19 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from peers import Loss, Size
+from peers import Loss, Size, available
 from torch import Tensor, nn
 
+from scaling_lab.corpus.store import TokenStore
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.data import TrainingStream
+from scaling_lab.training.engine import prepare_process
 from scaling_lab.training.models import build_model
 from scaling_lab.training.module import LanguageModel
 from scaling_lab.training.optimizer import build_optimizer
@@ -21,6 +24,7 @@ from scaling_lab.training.run import train
 
 CUDA = torch.cuda.is_available()
 RATE, CLIP = 1e-3, 1.0
+OURS, BARE = "scaling-lab", "bare loop"
 
 
 def clock() -> float:
@@ -47,10 +51,20 @@ def run_spec(size: Size, steps: int) -> RunSpec:
             "batch_tokens": size.batch_tokens,
             "optimizer": {"learning_rate": RATE, "clip_norm": CLIP},
             "schedule": {"warmup_tokens": 0},
-            "evaluation": {"sets": ["validation"], "tokens": 1, "transfer_tokens": 1, "points": 1}
-            | {"tokens": size.context, "transfer_tokens": size.context},
+            "evaluation": {
+                "sets": ["validation"],
+                "tokens": size.context,
+                "transfer_tokens": size.context,
+                "points": 1,
+            },
         }
     )
+
+
+def engines() -> dict[str, Callable[[Size, Path], Callable[[int], float]]]:
+    """Functions of a size and a token store that prepare a loop; which gives seconds per step for a number of steps."""
+    peers = {name: partial(prepare_peer, name) for name in available()}
+    return {OURS: prepare_ours, BARE: prepare_bare, **peers}
 
 
 def ours(size: Size, dataset: Path, steps: int) -> float:
@@ -72,9 +86,14 @@ def ours(size: Size, dataset: Path, steps: int) -> float:
     return (ends[-1][1] - ends[0][1]) / sum(count for count, _ in ends[1:])
 
 
-def prepare_bare(size: Size, tokens: np.ndarray, store: Any) -> Callable[[int], float]:
+def prepare_ours(size: Size, dataset: Path) -> Callable[[int], float]:
+    return partial(ours, size, dataset)
+
+
+def prepare_bare(size: Size, dataset: Path) -> Callable[[int], float]:
     """Our model, optimizer and batches in a plain loop: what Lightning is compared with."""
-    spec = run_spec(size, 64)
+    prepare_process(torch.get_num_threads())
+    spec, store = run_spec(size, 64), TokenStore(dataset / "manifest.json")
     model = build_model(spec.architecture).to("cuda" if CUDA else "cpu")
     optimizer = build_optimizer(model, spec.optimizer)
     stream = TrainingStream(store, spec)
@@ -87,11 +106,10 @@ def prepare_bare(size: Size, tokens: np.ndarray, store: Any) -> Callable[[int], 
     return _loop(model, lambda windows: model(windows[:, :-1], windows[:, 1:]), optimizer, batch)
 
 
-def prepare_peer(
-    build: Callable[[Size], tuple[nn.Module, Loss]], size: Size, tokens: np.ndarray
-) -> Callable[[int], float]:
+def prepare_peer(peer: str, size: Size, dataset: Path) -> Callable[[int], float]:
     """A peer's model in nanoGPT's loop: random windows, AdamW with fused kernels on a GPU, clipping."""
-    model, loss = build(size)
+    model, loss = available()[peer](size)
+    tokens = np.memmap(dataset / "train.bin", "<u2", mode="r")
     model.to("cuda" if CUDA else "cpu")
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.1, fused=CUDA or None)
 

@@ -80,6 +80,8 @@ def hugging_face(size: Size) -> tuple[nn.Module, Loss]:
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         use_cache=False,
+        bos_token_id=None,
+        eos_token_id=None,
     )
     model = GPT2LMHeadModel(config)
     return model, lambda windows: model(input_ids=windows[:, :-1], labels=windows[:, :-1]).loss

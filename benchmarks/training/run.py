@@ -6,18 +6,17 @@ OMP_NUM_THREADS=1 python benchmarks/training/run.py [--seconds 1] [--rounds 7] [
 import argparse
 import hashlib
 import json
+import multiprocessing
 import platform
 import statistics
 import tempfile
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import torch
-from loops import CUDA, clock, ours, prepare_bare, prepare_peer, run_spec
-from peers import Size, available
-
-from scaling_lab.corpus.store import TokenStore
-from scaling_lab.training.engine import prepare_process
+from loops import BARE, CUDA, OURS, clock, engines, run_spec
+from peers import Size
 
 # Sizes of the default study at its batches, then two larger ones; on a GPU 1e5 to 1e9 parameters.
 CPU_LADDER = [
@@ -53,7 +52,12 @@ def peak_flops() -> float:
     return 2 * PEAK_SIDE**3 / min(seconds)
 
 
-def write_store(folder: Path, tokens: int, vocab_size: int) -> np.ndarray:
+def cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def write_store(folder: Path, tokens: int, vocab_size: int) -> None:
     """Random tokens as a token store: speed does not depend on what they say."""
     sets = {}
     for name, count in (("train", tokens), ("validation", 2**14)):
@@ -64,33 +68,45 @@ def write_store(folder: Path, tokens: int, vocab_size: int) -> np.ndarray:
         sets[name] = {"shards": [shard], "bytes_per_token": 3.0}
     content = {"vocab_size": vocab_size, "end_of_text": 0, "dtype": "uint16", "sets": sets}
     (folder / "manifest.json").write_text(json.dumps(content))
-    return np.memmap(folder / "train.bin", "<u2", mode="r")
+
+
+def worker(engine: str, size: Size, folder: Path, orders: Connection) -> None:
+    """A process of one engine: what one sets in its process, such as the allocator, does not speed up another."""
+    loop = engines()[engine](size, folder)
+    while steps := orders.recv():
+        orders.send(loop(steps))
 
 
 def measure(size: Size, seconds: float, rounds: int) -> dict[str, list[float]]:
     """Seconds per step of every engine, one value for each round."""
+    spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        tokens = write_store(folder, 640 * size.batch_tokens, size.vocab_size)
-        loops = {"bare loop": prepare_bare(size, tokens, TokenStore(folder / "manifest.json"))}
-        loops |= {peer: prepare_peer(build, size, tokens) for peer, build in available().items()}
-        steps = min(512, max(16, round(seconds / loops["bare loop"](3))))
-        found: dict[str, list[float]] = {"scaling-lab": [], **{engine: [] for engine in loops}}
-        for _ in range(rounds + 1):
-            found["scaling-lab"].append(ours(size, folder, steps))
-            for engine, loop in loops.items():
-                found[engine].append(loop(steps))
-    return {engine: values[1:] for engine, values in found.items()}  # the first round warms up
+        write_store(Path(name), 640 * size.batch_tokens, size.vocab_size)
+        lines: dict[str, Connection] = {}
+        for engine in engines():
+            lines[engine], theirs = spawn.Pipe()
+            spawn.Process(target=worker, args=(engine, size, Path(name), theirs), daemon=True).start()
+        steps = min(512, max(16, round(seconds / order(lines[BARE], 3))))
+        found = [{engine: order(line, steps) for engine, line in lines.items()} for _ in range(rounds + 1)]
+        for line in lines.values():
+            line.send(0)
+    return {engine: [values[engine] for values in found[1:]] for engine in lines}  # the first round warms up
+
+
+def order(line: Connection, steps: int) -> float:
+    line.send(steps)
+    result: float = line.recv()
+    return result
 
 
 def report(size: Size, found: dict[str, list[float]], peak: float) -> str:
     """One line of the README's table: thousand tokens per second, and ratios by round."""
     seconds = {engine: statistics.median(values) for engine, values in found.items()}
-    flops = run_spec(size, 1).flops("matmul") / seconds["scaling-lab"]
-    overhead = statistics.median(a / b for a, b in zip(found["scaling-lab"], found["bare loop"], strict=True)) - 1
-    peers = [engine for engine in found if engine not in ("scaling-lab", "bare loop")]
+    flops = run_spec(size, 1).flops("matmul") / seconds[OURS]
+    overhead = statistics.median(a / b for a, b in zip(found[OURS], found[BARE], strict=True)) - 1
+    peers = [engine for engine in found if engine not in (OURS, BARE)]
     fastest = [min(values) for values in zip(*(found[peer] for peer in peers), strict=True)]
-    ratio = statistics.median(best / a for best, a in zip(fastest, found["scaling-lab"], strict=True))
+    ratio = statistics.median(best / a for best, a in zip(fastest, found[OURS], strict=True))
     rates = " | ".join(f"{size.batch_tokens / value / 1e3:.3g}" for value in seconds.values())
     params = run_spec(size, 1).architecture.shape.params_non_embedding
     name = f"{size.n_layer} x {size.d_model}"
@@ -103,14 +119,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="*", help="positions in the ladder (default: all)")
     arguments = parser.parse_args()
-    prepare_process(torch.get_num_threads())
     ladder = GPU_LADDER if CUDA else CPU_LADDER
     peak = peak_flops()
-    device = torch.cuda.get_device_name() if CUDA else f"{platform.processor()}, {torch.get_num_threads()} thread"
+    device = torch.cuda.get_device_name() if CUDA else f"{cpu_name()}, {torch.get_num_threads()} thread"
     print(f"{device}, torch {torch.__version__}, peak {peak / 1e9:.0f} GFLOP/s; thousand tokens per second")
-    engines = ["scaling-lab", "bare loop", *available()]
-    print(f"| layers x width | N | {' | '.join(engines)} | to the fastest peer | Lightning | share of peak |")
-    print("|---|---|" + "---|" * (len(engines) + 3))
+    print(f"| layers x width | N | {' | '.join(engines())} | to the fastest peer | Lightning | share of peak |")
+    print("|---|---|" + "---|" * (len(engines()) + 3))
     for index in arguments.sizes if arguments.sizes is not None else range(len(ladder)):
         print(report(ladder[index], measure(ladder[index], arguments.seconds, arguments.rounds), peak), flush=True)
 

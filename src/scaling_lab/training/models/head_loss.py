@@ -11,6 +11,9 @@ from torch import Tensor
 # Logits of one part on an accelerator, in bytes: large enough to fill it, small beside its memory.
 PART_BYTES = 1 << 28
 
+# Width below which MKL is slow at a product whose result is that narrow.
+NARROW = 16
+
 
 class MeanLoss(torch.autograd.Function):
     """Mean cross entropy in nats of the tokens under the logits x W^T, a float32 scalar.
@@ -70,9 +73,16 @@ def _pass(x_ND: Tensor, weight_VD: Tensor, targets_N1: Tensor) -> tuple[Tensor, 
         total += (log_sum_C - logits_CV.gather(1, targets_C1)[:, 0]).sum()
         gradient_CV.scatter_add_(1, targets_C1, gradient_CV.new_full(targets_C1.shape, -1.0))
         gradient_CV = gradient_CV.to(x_CD.dtype)
-        gradient_CD.copy_(gradient_CV @ weight_VD)
+        gradient_CD.copy_(_times_weight(gradient_CV, weight_VD))
         if x_CD.dtype == precision:
             weight_gradient_DV.addmm_(x_CD.t(), gradient_CV)
         else:
             weight_gradient_DV += x_CD.t() @ gradient_CV
     return total, x_gradient_ND, weight_gradient_DV
+
+
+def _times_weight(gradient_CV: Tensor, weight_VD: Tensor) -> Tensor:
+    """g W, for narrow models as (W^T g^T)^T, which MKL computes three times as fast at width 8."""
+    if weight_VD.shape[1] < NARROW:
+        return (weight_VD.t() @ gradient_CV.t()).t()
+    return gradient_CV @ weight_VD
