@@ -24,6 +24,10 @@ def longest_runs(workflow: Workflow, count: int) -> list[Path]:
     return sorted(folders, key=lambda f: json.loads((f / "summary.json").read_text())["wall_s"])[-count:]
 
 
+def has_checkpoint(run: Path) -> bool:
+    return any((run / "checkpoints").glob("*.ckpt"))
+
+
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -42,8 +46,7 @@ def test_a_killed_study_goes_on_to_the_same_bits(finished: Workflow, workflow: W
 
     command = [sys.executable, "-m", "snakemake", "--cores", "2", TABLE, *SMOKE]
     process = subprocess.Popen(command, cwd=workflow.root, stderr=subprocess.DEVNULL, start_new_session=True)
-    checkpoints = [folder / "checkpoints" / "last.ckpt" for folder in lost]
-    wait_for(lambda: any(c.exists() and not (c.parents[1] / "summary.json").exists() for c in checkpoints), process)
+    wait_for(lambda: any(has_checkpoint(folder) and not (folder / "summary.json").exists() for folder in lost), process)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
     process.wait()
 
