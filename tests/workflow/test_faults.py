@@ -24,6 +24,10 @@ def longest_runs(workflow: Workflow, count: int) -> list[Path]:
     return sorted(folders, key=lambda f: json.loads((f / "summary.json").read_text())["wall_s"])[-count:]
 
 
+def has_checkpoint(run: Path) -> bool:
+    return any((run / "checkpoints").glob("*.ckpt"))
+
+
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
