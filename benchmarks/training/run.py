@@ -26,7 +26,7 @@ CPU_LADDER = [
     Size(2, 64, 4, 896, 128, 1024),
     Size(2, 104, 4, 896, 128, 1024),
     Size(4, 128, 4, 4096, 128, 1024),
-    Size(6, 192, 6, 4096, 128, 1024),
+    Size(6, 192, 6, 1024, 128, 1024),
 ]
 GPU_LADDER = [
     Size(2, 64, 4, 16384, 1024, 50304),
@@ -86,6 +86,7 @@ def measure(size: Size, seconds: float, rounds: int) -> dict[str, list[float]]:
         for engine in engines():
             lines[engine], theirs = spawn.Pipe()
             spawn.Process(target=worker, args=(engine, size, Path(name), theirs), daemon=True).start()
+            theirs.close()  # so that a worker that dies is an EOFError here and not a wait for ever
         steps = min(512, max(16, round(seconds / order(lines[BARE], 3))))
         found = [{engine: order(line, steps) for engine, line in lines.items()} for _ in range(rounds + 1)]
         for line in lines.values():
