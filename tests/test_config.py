@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +7,10 @@ import yaml
 
 from scaling_lab.config import Config, StudyConfig, parse_config
 from scaling_lab.configdocs import documents
+from scaling_lab.datasets import source_id
+from scaling_lab.dry_run import read_configuration
 from scaling_lab.errors import ConfigError
-from scaling_lab.experiment import load_experiment, memory_mb, priority, runtime_minutes
+from scaling_lab.experiment import load_experiment, load_study, memory_mb, priority, runtime_minutes
 
 REPOSITORY = Path(__file__).parents[1]
 STUDIES = REPOSITORY / "config" / "studies"
@@ -19,7 +22,10 @@ STUDIES = REPOSITORY / "config" / "studies"
         ({"trainning": {}}, "config: trainning: unknown key"),
         ({"training": {"contxt": 1}}, "config: training.contxt: unknown key"),
         ({"training": {"context": 1}}, r"training.context: .*greater than or equal to 2 \(got 1\)"),
-        ({"corpus": "pros"}, "corpus: 'pros' is not one of prose, sample; your own text is a mapping with `paths`"),
+        (
+            {"corpus": "pros"},
+            "corpus: 'pros' is not one of prose, technical, sample; your own text is a mapping with `paths`",
+        ),
         ({"corpus": {"name": "mine"}}, "corpus: give `sources` .* or `paths`"),
         ({"corpus": {"name": "My Text", "paths": ["a"]}}, "corpus.name: .*pattern"),
         ({"tokenizer": {"kind": "bpe", "vocab_size": 12}}, "tokenizer.vocab_size: .*257"),
@@ -52,19 +58,44 @@ def test_devices_that_cannot_share_a_batch_are_named_at_parse_time() -> None:
 
 
 def test_an_unknown_study_is_named_beside_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="studies: 'defaul' is not one of default, smoke"):
+    with pytest.raises(ConfigError, match=r"studies: 'defaul' is not one of batch_size, .*, default, .*, vocabulary"):
         load_experiment({"studies": ["defaul"]}, STUDIES)
+
+
+def test_a_scale_holds_the_keys_that_differ_and_lacks_no_study_silently(tmp_path: Path) -> None:
+    (tmp_path / "huge").mkdir()
+    base = {"question": "Does a scale replace the grid?", "fits": ["params"], "figures": []}
+    grids = {name: [{"shapes": [shape], "tokens": [1000]}] for name, shape in (("small", [1, 8]), ("huge", [2, 64]))}
+    (tmp_path / "a.yaml").write_text(json.dumps(base | {"grid": grids["small"]}))
+    (tmp_path / "b.yaml").write_text(json.dumps(base | {"grid": grids["small"]}))
+    (tmp_path / "huge" / "a.yaml").write_text(json.dumps({"grid": grids["huge"]}))
+    study = load_study(tmp_path, "a", "huge")
+    assert (study.question, study.grid[0].shapes) == (base["question"], ((2, 64),))
+    assert load_study(tmp_path, "a").grid[0].shapes == ((1, 8),)
+    with pytest.raises(ConfigError, match=r"studies: 'b' is not one of a \(files of .*huge\)"):
+        load_study(tmp_path, "b", "huge")
+
+
+@pytest.mark.parametrize("overlay", ["config", "smoke", "cpu", "kaplan2020"])
+def test_every_configuration_that_ships_expands_to_runs(overlay: str) -> None:
+    raw = read_configuration(REPOSITORY, [REPOSITORY / "config" / f"{overlay}.yaml"])
+    experiment = load_experiment(raw, STUDIES)
+    assert all(experiment.study_runs[name] for name in experiment.config.studies)
+
+
+def test_studies_at_cpu_scale_share_their_cells() -> None:
+    runs = load_experiment(read_configuration(REPOSITORY, [REPOSITORY / "config" / "cpu.yaml"]), STUDIES)
+    assert set(runs.study_runs["transfer"]) <= {*runs.study_runs["model_size"], *runs.study_runs["size_and_data"]}
+    assert len(runs.runs) < 0.8 * sum(map(len, runs.study_runs.values()))
 
 
 def test_own_files_are_found_in_order_and_missing_ones_named(tmp_path: Path) -> None:
     for name in ("b.txt", "a.txt", "notes.md"):
         (tmp_path / name).write_text("text")
     own = load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path)]}}, STUDIES)
-    (source,) = own.sources
-    assert own.own_files(source) == [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
-    assert own.own_files("wiki") == []
+    assert own.texts == {source_id(own.config.corpus): [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]}
     with pytest.raises(ConfigError, match=r"corpus.paths: '.*c\*.txt' matches no .txt"):
-        load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path / "c*.txt")]}}, STUDIES)
+        _ = load_experiment({"corpus": {"name": "mine", "paths": [str(tmp_path / "c*.txt")]}}, STUDIES).texts
 
 
 @pytest.mark.parametrize("name", documents())

@@ -4,7 +4,7 @@ import pytest
 
 from scaling_lab.config import Config, StudyConfig, parse_config
 from scaling_lab.errors import ConfigError
-from scaling_lab.grid import dataset_id, expand_study
+from scaling_lab.grid import expand_study
 from scaling_lab.spec import RunSpec
 
 CONFIG = parse_config(Config, {}, "config")
@@ -94,11 +94,27 @@ def test_kaplan_rule_refuses_models_beyond_its_range() -> None:
         expand({"shapes": [[100, 8192]], "tokens": [10**6]}, config=config)
 
 
-def test_dataset_id_depends_on_text_and_tokenizer_and_on_nothing_else() -> None:
-    def of(**raw: Any) -> str:
-        return dataset_id(parse_config(Config, raw, "config"))
+TRUNK = {"schedule": {"trunk": True, "warmup_tokens": 8192}, "batch": {"coefficient": 512, "exponent": 0}}
 
-    same = of(training={"context": 64}, studies=["smoke"], threads=2)
-    other = {of(), of(transfer=["wiki"]), of(split={"salt": "x"}), of(tokenizer={"kind": "bytes"}), of(corpus="sample")}
-    assert same == of()
-    assert len(other) == 5
+
+def test_horizons_of_a_trunk_differ_in_their_tokens_alone() -> None:
+    config = parse_config(Config, {"training": TRUNK}, "config")
+    short, long = expand({"shapes": [[1, 8]], "tokens": [10**5, 10**6]}, config=config).values()
+    assert short.model_copy(update={"tokens": long.tokens}) == long
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        (TRUNK | {"batch": {"exponent": 0.5}}, r"grid.0: batch: rule power with exponent 0.5 depends on the horizon"),
+        (
+            TRUNK | {"schedule": {"trunk": True, "name": "cosine", "warmup_tokens": 0}},
+            r"grid.0: trunk: wsd and rsqrt have a part",
+        ),
+        (TRUNK | {"schedule": {"trunk": True}}, r"grid.0: schedule.warmup_tokens: 65536 is more than"),
+    ],
+)
+def test_a_trunk_that_depends_on_the_horizon_is_refused(training: dict[str, Any], message: str) -> None:
+    config = parse_config(Config, {"training": training}, "config")
+    with pytest.raises(ConfigError, match=message):
+        expand({"shapes": [[1, 8]], "tokens": [10**5]}, config=config)

@@ -1,11 +1,12 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scaling_lab.spec import RunSpec, canonical_json
+from scaling_lab.spec import RunSpec, ScheduleSpec, canonical_json
 from tests.conftest import run_spec
 
 
@@ -28,7 +29,11 @@ CHANGES = {
     "recipe": 2,
     "architecture__dropout": 0.1,
     "optimizer__learning_rate": 0.011,
+    "optimizer__name": "adafactor",
     "schedule__name": "cosine",
+    "schedule__cooldown_shape": "linear",
+    "schedule__period_fraction": 1.5,
+    "schedule__trunk": True,
     "evaluation__points": 3,
     "micro_batches": 2,
     "unique_tokens": 3200,
@@ -39,6 +44,21 @@ CHANGES = {
 @pytest.mark.parametrize("key", CHANGES)
 def test_every_field_is_part_of_the_id(spec: RunSpec, key: str) -> None:
     assert run_spec(**{key: CHANGES[key]}).run_id != spec.run_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({"name": "wsd"}, 1.0),
+        ({"name": "wsd", "cooldown_fraction": 0.0}, 0.0),
+        ({"name": "constant"}, 0.0),
+        ({"name": "linear"}, 1.0),
+        ({"name": "cosine"}, 1.0),
+        ({"name": "cosine", "period_fraction": 2.0}, 0.5),
+    ],
+)
+def test_how_much_of_its_schedule_a_run_completes(changes: dict[str, Any], share: float) -> None:
+    assert ScheduleSpec(warmup_tokens=0, **changes).completed == share
 
 
 def test_the_id_is_pinned() -> None:
@@ -59,10 +79,14 @@ def test_the_id_is_pinned() -> None:
         ({"unique_tokens": 1000}, "unique_tokens: 1000 is not a multiple of the context, 32, below tokens = 12800"),
         ({"unique_tokens": 12800}, "unique_tokens: 12800 is not .* below tokens = 12800; leave it out for one pass"),
         ({"stopping": {"every_tokens": 100, "patience": 1}}, "stopping.every_tokens: 100 is not a multiple of batch_t"),
+        ({"stopping": {"every_tokens": 128, "patience": 1}, "schedule__trunk": True}, "stopping: the runs of a trunk"),
         ({"stopping": {"every_tokens": 128, "patience": 0}}, "greater than or equal to 1"),
         ({"architecture__context": 256}, "batch_tokens: 128 is not a multiple of the context, 256"),
         ({"tokens": 0}, "greater than or equal to 1"),
-        ({"schedule__name": "linear"}, "'wsd' or 'cosine'"),
+        ({"schedule__name": "step"}, "'wsd', 'rsqrt', 'cosine', 'linear' or 'constant'"),
+        ({"schedule": {"name": "cosine", "warmup_tokens": 0, "trunk": True}}, "trunk: wsd and rsqrt have a part"),
+        ({"schedule": {"name": "rsqrt", "warmup_tokens": 0}}, "warmup_tokens: 0 gives rsqrt no time scale"),
+        ({"schedule": {"warmup_tokens": 12800, "trunk": True}}, "warmup_tokens: 12800 is more than the 10240 tokens"),
         ({"unknown": 1}, "Extra inputs are not permitted"),
     ],
 )

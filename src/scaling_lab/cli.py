@@ -1,28 +1,38 @@
-"""The command line: one subcommand per rule, and those over users' own tables (`run_commands`).
+"""The command line: one subcommand per rule (of a study's analysis: `study_commands`), and those over users' own tables
+(`run_commands`).
 
 Each reads files, calls one function and writes files.
 
 Heavy libraries are imported inside the commands that need them, so that `--help` and small jobs start at once.
 """
 
-import errno
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from scaling_lab import run_commands
-from scaling_lab.errors import ScalingLabError
+from scaling_lab import run_commands, study_commands
+from scaling_lab.errors import reported_errors
+from scaling_lab.study_commands import Output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 run_commands.register(app)
+study_commands.register(app)
 
-Output = Annotated[Path, typer.Option(help="file to write; its folder is made when missing")]
-Options = Annotated[str, typer.Option(help="the `fit` section of the study as JSON")]
 Results = Annotated[Path, typer.Option(help="the results folder")]
+TokenManifest = Annotated[Path, typer.Option(help="manifest.json of the token store")]
+CheckpointSeconds = Annotated[
+    float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
+]
+CheckpointTokens = Annotated[
+    int | None, typer.Option(help="tokens between checkpoints", envvar="SCALING_LAB_CHECKPOINT_TOKENS")
+]
+Devices = Annotated[int, typer.Option(help="GPUs, or processes on a CPU", envvar="SCALING_LAB_DEVICES")]
+StrategyName = Annotated[
+    str, typer.Option("--strategy", help="auto, ddp or fsdp: how devices share a run", envvar="SCALING_LAB_STRATEGY")
+]
 StudyNames = Annotated[list[str], typer.Option("--study", help="name of a study; repeat for several")]
 
 
@@ -31,19 +41,8 @@ def main() -> None:
 
     Exit codes: 2 for such an error, 75 for training that a signal interrupted after a checkpoint (run it again).
     """
-    try:
+    with reported_errors():
         app()
-    except ScalingLabError as error:
-        _stop(str(error), error.exit_code)
-    except OSError as error:
-        if error.errno != errno.ENOSPC and "No space left" not in str(error):
-            raise
-        _stop("the disk is full; free some space and run again: what was finished is kept, and training goes on")
-
-
-def _stop(message: str, exit_code: int = ScalingLabError.exit_code) -> NoReturn:
-    print(f"scaling-lab: {message}", file=sys.stderr)
-    sys.exit(exit_code)
 
 
 @app.command()
@@ -116,47 +115,72 @@ def subset(manifest: Path, *, tokens: Annotated[int, typer.Option()], output: Ou
 @app.command()
 def train(
     spec: Path,
+    trunk: Annotated[Path | None, typer.Argument(help="manifest of the trunk, for a run that is its cooldown")] = None,
     *,
-    dataset: Annotated[Path, typer.Option(help="manifest.json of the token store")],
+    dataset: TokenManifest,
     threads: Annotated[int, typer.Option()] = 1,
-    checkpoint_seconds: Annotated[
-        float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
-    ] = 30,
-    checkpoint_tokens: Annotated[
-        int | None, typer.Option(help="tokens between checkpoints", envvar="SCALING_LAB_CHECKPOINT_TOKENS")
-    ] = None,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a CPU", envvar="SCALING_LAB_DEVICES")] = 1,
-    strategy: Annotated[
-        str, typer.Option(help="auto, ddp or fsdp: how devices share a run", envvar="SCALING_LAB_STRATEGY")
-    ] = "auto",
+    checkpoint_seconds: CheckpointSeconds = 30,
+    checkpoint_tokens: CheckpointTokens = None,
+    devices: Devices = 1,
+    strategy: StrategyName = "auto",
 ) -> None:
-    """Train the run of a spec.json, in its folder; goes on from its checkpoint.
+    """Train the run of a spec.json, in its folder; goes on from its checkpoint, or from that of its trunk.
 
     SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 write a checkpoint and end it with exit code 75: run it again.
     """
-    from scaling_lab.config import Config, parse_config
-    from scaling_lab.spec import RunSpec
-    from scaling_lab.training.run import train
+    arguments = {"spec": str(spec), "trunk": trunk and str(trunk), "dataset": str(dataset)}
+    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy)
+    raise typer.Exit(_perform("train", arguments | execution))
 
-    run = RunSpec.from_json(spec.read_text(encoding="utf-8"))
-    execution = {
-        "threads": threads,
-        "checkpoint_seconds": checkpoint_seconds,
-        "checkpoint_tokens": checkpoint_tokens,
-        "devices": devices,
-        "strategy": strategy,
-    }
-    checked = parse_config(Config, execution, "train")
-    train(
-        run,
-        dataset.parent,
-        spec.parent,
-        threads=checked.threads,
-        checkpoint_seconds=checked.checkpoint_seconds,
-        checkpoint_tokens=checked.checkpoint_tokens,
-        devices=checked.devices,
-        strategy=checked.strategy,
-    )
+
+@app.command()
+def train_trunk(
+    spec: Path,
+    start: Annotated[Path | None, typer.Argument(help="manifest of the segment before")] = None,
+    *,
+    tokens: Annotated[int, typer.Option(help="where the segment ends")],
+    dataset: TokenManifest,
+    threads: Annotated[int, typer.Option()] = 1,
+    checkpoint_seconds: CheckpointSeconds = 30,
+    checkpoint_tokens: CheckpointTokens = None,
+    devices: Devices = 1,
+    strategy: StrategyName = "auto",
+    output: Output,
+) -> None:
+    """Train a segment of the constant-rate trunk that runs of several horizons share."""
+    arguments = {"spec": str(spec), "start": start and str(start), "tokens": tokens, "dataset": str(dataset)}
+    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy)
+    raise typer.Exit(_perform("train_trunk", arguments | execution | {"manifest": str(output)}))
+
+
+def _execution(threads: int, seconds: float, tokens: int | None, devices: int, strategy: str) -> dict[str, Any]:
+    """The execution keys of the configuration, checked as it checks them."""
+    from scaling_lab.config import Config, parse_config
+
+    raw = {"checkpoint_seconds": seconds, "checkpoint_tokens": tokens, "devices": devices, "strategy": strategy}
+    checked = parse_config(Config, raw | {"threads": threads}, "train")
+    return {name: getattr(checked, name) for name in ("threads", *raw)}
+
+
+def _perform(job: str, arguments: dict[str, Any]) -> int:
+    """Have the trainer server do a training job, or do it here where none serves; its exit status."""
+    from scaling_lab.trainer.client import run_on_server, should_serve
+
+    status = run_on_server(job, arguments) if should_serve(arguments) else None
+    if status is None:
+        from scaling_lab.training.job import perform
+
+        perform(job, arguments)
+    return status or 0
+
+
+@app.command()
+def simulate(spec: Path) -> None:
+    """Draw the run of a spec.json from the published laws that it names, in its folder, instead of training it."""
+    from scaling_lab.simulator.run import simulate
+    from scaling_lab.spec import RunSpec
+
+    simulate(RunSpec.from_json(spec.read_text(encoding="utf-8")), spec.parent)
 
 
 @app.command()
@@ -174,70 +198,18 @@ def collect(
 
 
 @app.command()
-def fit_study(
-    name: str,
-    *,
-    options: Options,
-    runs: Annotated[Path, typer.Option(help="runs.parquet")],
-    curves: Annotated[Path, typer.Option(help="curves.parquet")],
-    output: Output,
-) -> None:
-    """Fit one law of a study."""
-    from scaling_lab.fits.options import FitOptions
-    from scaling_lab.fits.stage import run_fit
-
-    run_fit(name, runs, curves, output.parent, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def backtest_study(runs: Path, *, options: Options, output: Output) -> None:
-    """Fit without the most expensive runs, and predict them."""
-    from scaling_lab.fits.backtest import run_backtest
-    from scaling_lab.fits.options import FitOptions
-
-    run_backtest(runs, output, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def measure_noise(runs: Path, *, options: Options, output: Output) -> None:
-    """Measure how much the loss of a run differs between seeds."""
-    from scaling_lab.fits.noise import run_noise
-    from scaling_lab.fits.options import FitOptions
-
-    run_noise(runs, output, FitOptions.model_validate_json(options))
-
-
-@app.command()
-def plan_study(
-    runs: Path,
-    *,
-    fits: Annotated[Path, typer.Option(help="folder of the fits")],
-    backtest: Annotated[Path, typer.Option(help="backtest.json: the law that predicted best decides")],
-    plan: Annotated[str, typer.Option(help="the `plan` section of the study as JSON")],
-    training: Annotated[str, typer.Option(help="the `training` section of the configuration as JSON")],
-    output: Output,
-) -> None:
-    """Plan the compute-optimal model for the budgets of a study."""
-    from scaling_lab.config import PlanConfig, TrainingConfig
-    from scaling_lab.fits.plan import make_plan
-
-    recipe = TrainingConfig.model_validate_json(training)
-    make_plan(runs, fits, backtest, output, PlanConfig.model_validate_json(plan), recipe)
-
-
-@app.command()
 def report(
     studies: StudyNames,
     *,
-    corpus: Annotated[Path, typer.Option(help="manifest.json of the split corpus")],
-    tokens: Annotated[Path, typer.Option(help="manifest.json of the token store")],
+    corpus: Annotated[list[Path] | None, typer.Option(help="manifest.json of a split corpus; repeatable")] = None,
+    tokens: Annotated[list[Path] | None, typer.Option(help="manifest.json of a token store; repeatable")] = None,
     results: Results = Path("results"),
     output: Output,
 ) -> None:
     """Render the self-contained report."""
     from scaling_lab.report.render import render_report
 
-    render_report(studies, corpus, tokens, results, output)
+    render_report(studies, corpus or (), tokens or (), results, output)
 
 
 @app.command()
@@ -267,19 +239,45 @@ def status(results: Results = Path("results")) -> None:
 
 
 @app.command()
+def dry_run(
+    overlays: Annotated[list[Path] | None, typer.Argument(help="further overlays")] = None,
+    *,
+    configfile: Annotated[list[Path] | None, typer.Option(help="overlays over config/config.yaml, in order")] = None,
+    device: Annotated[str | None, typer.Option(help="a100, h100-sxm or h100-pcie; any other by --peak-flops")] = None,
+    peak_flops: Annotated[float | None, typer.Option(help="peak of one device in FLOP/s")] = None,
+    utilisation: Annotated[float, typer.Option(help="share of the peak that training reaches; assumed")] = 0.4,
+    devices: Annotated[int, typer.Option(help="devices, each of which trains a run of its own")] = 1,
+    results: Results = Path("results"),
+    root: Annotated[Path, typer.Option(help="top of the repository")] = Path(),
+) -> None:
+    """Tell what an experiment costs, by study, and what of it is done: `dry-run --configfile config/cpu.yaml`."""
+    from scaling_lab.dry_run import dry_run
+    from scaling_lab.fits.user_plan import hardware_of
+
+    hardware = hardware_of(device, peak_flops, utilisation, devices)
+    dry_run(root, [*(configfile or ()), *(overlays or ())], results, hardware)
+
+
+@app.command()
 def count(
-    n_layer: Annotated[int, typer.Option(help="layers")],
-    d_model: Annotated[int, typer.Option(help="width")],
+    models: Annotated[list[str] | None, typer.Argument(help="published models, such as gpt2 or hoffmann-1018m")] = None,
+    n_layer: Annotated[int | None, typer.Option(help="layers of a model of your own")] = None,
+    d_model: Annotated[int | None, typer.Option(help="width")] = None,
     n_head: Annotated[int | None, typer.Option(help="heads (default: d_model / 64, at least 1)")] = None,
     d_ff: Annotated[int | None, typer.Option(help="feed-forward width (default: 4 d_model)")] = None,
     context: Annotated[int, typer.Option(help="tokens of context")] = 1024,
     vocab_size: Annotated[int, typer.Option(help="token ids")] = 50257,
+    reuse: Annotated[int, typer.Option(help="passes through the layers (a Universal Transformer)")] = 1,
+    lstm: Annotated[bool, typer.Option("--lstm", help="an LSTM of this depth and width")] = False,
     tokens: Annotated[float | None, typer.Option(help="training tokens, for the total FLOPs")] = None,
 ) -> None:
-    """Count parameters and FLOPs of a Transformer by every convention."""
-    from scaling_lab.counting import print_counts
+    """Count parameters and FLOPs by every convention: of published models, or of a model of your own."""
+    from scaling_lab.counting import own_shape, print_counts, published_shapes
 
-    print_counts(n_layer, d_model, n_head or max(1, d_model // 64), d_ff or 4 * d_model, context, vocab_size, tokens)
+    shapes = published_shapes(models or ())
+    if not models or n_layer is not None or d_model is not None:
+        shapes["yours"] = own_shape(n_layer, d_model, n_head, d_ff, context, vocab_size, reuse, lstm)
+    print_counts(shapes, tokens)
 
 
 @app.command()

@@ -1,12 +1,15 @@
 """Models of config/*.yaml: the one source of schema, defaults, documentation and validation."""
 
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from scaling_lab.architectures import Kind, Parametrization
 from scaling_lab.errors import ConfigError
+from scaling_lab.frozen import Frozen
+from scaling_lab.grid_shapes import ShapeEntry
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Positions
-from scaling_lab.spec import Frozen
+from scaling_lab.spec import CooldownShape, ScheduleName
 
 Model = TypeVar("Model", bound=Frozen)
 
@@ -35,8 +38,22 @@ CORPORA = {
     "prose": CorpusConfig(
         name="prose", sources=("sotu", "books"), unseen=("books/carroll-alice", "books/chesterton-thursday")
     ),
+    "technical": CorpusConfig(name="technical", sources=("awsdocs",)),
     "sample": CorpusConfig(name="sample", sources=("sample",)),
 }
+
+
+def _built_in_corpus(value: Any) -> Any:
+    """The corpus that a name stands for."""
+    if not isinstance(value, str):
+        return value
+    if value not in CORPORA:
+        raise ValueError(f"{value!r} is not one of {', '.join(CORPORA)}; your own text is a mapping with `paths`")
+    return CORPORA[value]
+
+
+CorpusChoice = Annotated[CorpusConfig, BeforeValidator(_built_in_corpus)]
+PlantedLaw = Literal["kaplan2020", "kaplan2020_table5"]
 
 
 class SplitConfig(Frozen):
@@ -66,28 +83,36 @@ class TokenizerConfig(Frozen):
 
 
 class LearningRateConfig(Frozen):
-    """Peak rate by non-embedding parameters N and training tokens D."""
+    """Peak rate by parameters N and training tokens D."""
 
-    rule: Literal["power", "kaplan"] = Field(
+    rule: Literal["power", "kaplan", "deepseek", "step", "porian", "olmo"] = Field(
         default="power",
-        description="power: coefficient * N^-params_exponent * D^-tokens_exponent; kaplan: coefficient * Eq D.1",
+        description="power: coefficient * N^-params_exponent * D^-tokens_exponent, N without embeddings; the others: "
+        "coefficient * the published rule, N and C counted as its paper does",
     )
-    coefficient: float = Field(default=0.19, gt=0, allow_inf_nan=False, description="see `rule`")
-    params_exponent: float = Field(default=0.32, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all N")
-    tokens_exponent: float = Field(default=0.0, ge=-2, le=2, allow_inf_nan=False, description="0: the same at all D")
+    coefficient: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="of the rule: 0.19 for `power`, 1 for the others"
+    )
+    params_exponent: float = Field(default=0.32, ge=-2, le=2, allow_inf_nan=False, description="power; 0: all N alike")
+    tokens_exponent: float = Field(default=0.0, ge=-2, le=2, allow_inf_nan=False, description="power; 0: all D alike")
 
 
 class BatchConfig(Frozen):
-    """Tokens per optimizer step by training tokens D, rounded to whole contexts."""
+    """Tokens per optimizer step by parameters N and training tokens D, rounded to whole contexts."""
 
-    rule: Literal["power"] = Field(default="power", description="coefficient * D^exponent (the form of Step Law)")
-    coefficient: float = Field(default=0.5, gt=0, allow_inf_nan=False, description="tokens, where the exponent is 0")
-    exponent: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False, description="0: the same at all D")
+    rule: Literal["power", "deepseek", "step", "porian", "olmo", "zhang", "zhang_fixed_data"] = Field(
+        default="power", description="power: coefficient * D^exponent; the others: coefficient * the published rule"
+    )
+    coefficient: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="of the rule: 0.5 for `power`, 1 for the others"
+    )
+    exponent: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False, description="power; 0: all D alike")
 
 
 class OptimizerConfig(Frozen):
-    """AdamW."""
+    """AdamW, or Adafactor, which has none of beta1, beta2 and epsilon."""
 
+    name: Literal["adamw", "adafactor"] = Field(default="adamw", description="adafactor: as Kaplan's largest models")
     beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the first moment")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="decay of the second moment")
     epsilon: float = Field(default=1e-8, gt=0, description="added to the root of the second moment")
@@ -98,13 +123,25 @@ class OptimizerConfig(Frozen):
 class ScheduleConfig(Frozen):
     """Learning rate over the run."""
 
-    name: Literal["wsd", "cosine"] = Field(
-        default="wsd", description="wsd: constant with a 1 - sqrt cooldown; cosine: half a period matched to the run"
+    name: ScheduleName = Field(
+        default="wsd",
+        description="after the warmup; wsd: constant, then a cooldown; rsqrt: sqrt(warmup_tokens / tokens), then a "
+        "cooldown; cosine: half a period; linear: to the end; constant",
     )
     warmup_tokens: int = Field(default=65536, ge=0, description="linear warmup, at most `warmup_fraction` of the run")
     warmup_fraction: float = Field(default=0.2, ge=0, le=0.5, description="cap of the warmup as a share of the run")
-    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd, rsqrt: share that cools down")
+    cooldown_shape: CooldownShape = Field(
+        default="sqrt", description="1 - sqrt(x), 1 - x, half a cosine or 1 - x^2 of the cooldown's course x"
+    )
+    period_fraction: float = Field(
+        default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length over the run's; 1 is matched"
+    )
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
+    trunk: bool = Field(
+        default=False,
+        description="wsd, rsqrt: runs that differ in horizon or cooldown alone are one trunk with a cooldown each",
+    )
 
 
 class EvaluationConfig(Frozen):
@@ -125,7 +162,18 @@ class StoppingConfig(Frozen):
 class TrainingConfig(Frozen):
     """The recipe: everything of a run but its size and its tokens."""
 
+    architecture: Kind = Field(default="transformer", description="universal: blocks that are passed `reuse` times")
     context: int = Field(default=128, ge=2, description="tokens of context")
+    tied: bool = Field(default=True, description="the output head is the token embedding")
+    d_ff_ratio: float = Field(default=4.0, gt=0, allow_inf_nan=False, description="d_ff / d_model, of blocks")
+    reuse: int = Field(default=2, ge=1, description="universal: passes through the blocks")
+    bptt_tokens: int | None = Field(
+        default=None, ge=1, description="lstm: tokens that gradients flow back through; none: the whole context"
+    )
+    parametrization: Parametrization = Field(
+        default="standard", description="mup: one rate, tuned at `base_width`, serves every width of blocks"
+    )
+    base_width: int | None = Field(default=None, ge=1, description="mup: the d_model that the rate was tuned at")
     head_dim: int = Field(default=12, ge=1, description="least width of a head: as many heads as fit")
     positions: Positions = Field(
         default="rotary",
@@ -145,16 +193,39 @@ class TrainingConfig(Frozen):
     evaluation: EvaluationConfig = EvaluationConfig()
     stopping: StoppingConfig | None = Field(default=None, description="early stopping on validation; none by default")
 
+    @model_validator(mode="after")
+    def _one_rate_for_mup(self) -> Self:
+        rate = self.learning_rate
+        if self.parametrization == "mup" and (rate.rule != "power" or rate.params_exponent):
+            raise ValueError(
+                "parametrization mup carries the rate from width to width itself:"
+                " learning_rate.rule must be power and learning_rate.params_exponent 0"
+            )
+        return self
 
-class Config(Frozen):
-    """config/config.yaml and its overlays."""
 
-    corpus: CorpusConfig = Field(default=CORPORA["prose"], description="`prose`, `sample`, or a mapping")
+class DataConfig(Frozen):
+    """What makes a dataset, and nothing else: its digest names the token store."""
+
+    corpus: CorpusChoice = Field(default=CORPORA["prose"], description="`prose`, `technical`, `sample`, or a mapping")
     transfer: tuple[BuiltInSource, ...] = Field(default=(), description="built-in texts that are only evaluated on")
     split: SplitConfig = SplitConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
+    simulate: PlantedLaw | None = Field(
+        default=None, description="train nothing: draw every loss from the laws that a paper published"
+    )
+
+
+class Config(DataConfig):
+    """config/config.yaml and its overlays."""
+
     training: TrainingConfig = TrainingConfig()
     studies: tuple[str, ...] = Field(default=("default",), min_length=1, description="files of config/studies")
+    scale: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9_]+$",
+        description="folder of config/studies with the keys in which each study differs at another scale",
+    )
     threads: int = Field(
         default=1, ge=1, description="threads of one training job, over all its processes; not part of a run's identity"
     )
@@ -169,22 +240,15 @@ class Config(Frozen):
         default="auto", description="how several devices share a run: ddp (auto), or fsdp, which shards the weights"
     )
 
-    @field_validator("corpus", mode="before")
-    @classmethod
-    def _built_in(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if value not in CORPORA:
-                raise ValueError(
-                    f"{value!r} is not one of {', '.join(CORPORA)}; your own text is a mapping with `paths`"
-                )
-            return CORPORA[value]
-        return value
-
 
 class GridBlock(Frozen):
     """A product of shapes, token counts (or FLOP budgets) and seeds. A study's runs are the union of its blocks."""
 
-    shapes: tuple[tuple[int, int], ...] = Field(min_length=1, description="[n_layer, d_model] pairs; d_ff = 4 d_model")
+    shapes: tuple[ShapeEntry, ...] = Field(
+        min_length=1,
+        description="[n_layer, d_model] pairs, names such as gpt2 or hoffmann-44m, mappings; context and vocabulary"
+        " are the study's",
+    )
     tokens: tuple[int, ...] = Field(default=(), description="training tokens, rounded to whole batches")
     budgets: tuple[float, ...] = Field(default=(), description="training FLOPs: tokens = budget / FLOPs per token")
     flops: FlopsConvention = Field(default="matmul", description="convention that `budgets` count by")
@@ -198,7 +262,8 @@ class GridBlock(Frozen):
     )
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1, description="seeds of initialisation and data order")
     vary: dict[str, tuple[Any, ...]] = Field(
-        default={}, description="dotted keys of `training`, each with the values to cross with the rest"
+        default={},
+        description="dotted keys of `training`, `corpus` or keys of `tokenizer`, each with the values to cross",
     )
 
     @model_validator(mode="after")
@@ -217,6 +282,10 @@ class PlanConfig(Frozen):
     budget_multiples: tuple[float, ...] = Field(
         default=(10.0, 100.0, 1000.0), description="the same as multiples of the study's most expensive run"
     )
+
+    def flops_for(self, largest: float) -> list[float]:
+        """The budgets in FLOPs, those given outright first; `largest`: FLOPs of the most expensive run."""
+        return [*self.budgets, *(multiple * largest for multiple in self.budget_multiples)]
 
     @model_validator(mode="after")
     def _some_budget(self) -> Self:
@@ -241,6 +310,7 @@ class FitConfig(Frozen):
 
 
 FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
     "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
 ]
@@ -252,9 +322,18 @@ class StudyConfig(Frozen):
     question: str = Field(min_length=10, description="what the study asks, in one sentence")
     grid: tuple[GridBlock, ...] = Field(min_length=1, description="blocks whose union is the study's runs")
     fit: FitConfig = FitConfig()
-    fits: tuple[FitName, ...] = Field(min_length=1, description="laws to fit")
+    fits: tuple[FitName, ...] = Field(description="laws to fit")
     figures: tuple[FigureName, ...] = Field(description="figures to draw")
     plan: PlanConfig = PlanConfig()
+    corpus: CorpusChoice | None = Field(default=None, description="another corpus than the configuration's")
+    transfer: tuple[BuiltInSource, ...] | None = Field(default=None, description="other texts that are evaluated on")
+    tokenizer: TokenizerConfig | None = Field(default=None, description="keys of `tokenizer` that differ")
+    training: TrainingConfig | None = Field(default=None, description="keys of `training` that differ")
+
+    @property
+    def plans(self) -> bool:
+        """Whether its fits say what to train for a budget; the other studies measure, and plan nothing."""
+        return bool(PLANNING_FITS & set(self.fits))
 
 
 def parse_config(model: type[Model], raw: dict[str, Any], origin: str) -> Model:

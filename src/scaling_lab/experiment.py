@@ -10,10 +10,13 @@ from typing import Any
 
 import yaml
 
-from scaling_lab.config import Config, StudyConfig, parse_config
+from scaling_lab.config import Config, DataConfig, StudyConfig, parse_config
+from scaling_lab.datasets import corpus_id, source_id
 from scaling_lab.errors import ConfigError
-from scaling_lab.grid import corpus_id, dataset_id, expand_study, source_ids
+from scaling_lab.grid import expand_study, study_datasets
+from scaling_lab.overrides import study_settings
 from scaling_lab.spec import RunSpec
+from scaling_lab.trunks import Trunk, find_trunks
 
 # Training FLOP/s of one core on the smallest models here; resources ask for what the slowest machine needs.
 SLOW_FLOPS_PER_SECOND = 5e9
@@ -28,37 +31,50 @@ class Experiment:
 
     config: Config
     studies: Mapping[str, StudyConfig]
-    texts: tuple[str, ...]  # the user's own files
+    settings: Mapping[str, Config]  # by study: the configuration as the study changes it
 
     @cached_property
     def study_runs(self) -> dict[str, dict[str, RunSpec]]:
         """Runs by id, by study."""
-        return {name: expand_study(name, study, self.config) for name, study in self.studies.items()}
+        return {name: expand_study(name, study, self.settings[name]) for name, study in self.studies.items()}
 
     @cached_property
     def runs(self) -> dict[str, RunSpec]:
         """All runs by id; runs that several studies ask for appear once."""
         return {run: spec for runs in self.study_runs.values() for run, spec in runs.items()}
 
-    @property
-    def corpus(self) -> str:
-        """Folder name under results/corpora."""
-        return corpus_id(self.config)
+    @cached_property
+    def trunks(self) -> dict[str, Trunk]:
+        """Trunks by id of the runs that share one."""
+        return find_trunks(self.runs.values())
 
-    @property
-    def dataset(self) -> str:
-        """Folder name under results/tokens."""
-        return dataset_id(self.config)
+    @cached_property
+    def study_datasets(self) -> dict[str, dict[str, DataConfig]]:
+        """Datasets by id (folders of results/tokens), by study. A simulated experiment has none: it reads no token."""
+        return {
+            name: {} if self.config.simulate else study_datasets(study, self.settings[name])
+            for name, study in self.studies.items()
+        }
 
-    def own_files(self, source: str) -> list[str]:
-        """The user's files behind a folder of results/sources: none for a built-in source."""
-        own = set(self.sources) - set(self.config.corpus.sources)
-        return list(self.texts) if source in own else []
+    @cached_property
+    def datasets(self) -> dict[str, DataConfig]:
+        """All datasets by id."""
+        return {dataset: data for datasets in self.study_datasets.values() for dataset, data in datasets.items()}
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Folder names under results/sources of the texts to train on."""
-        return source_ids(self.config)
+    @cached_property
+    def corpora(self) -> dict[str, DataConfig]:
+        """What makes each split corpus, by id (folders of results/corpora)."""
+        return {corpus_id(data): data for data in self.datasets.values()}
+
+    @cached_property
+    def texts(self) -> dict[str, list[str]]:
+        """The user's own files behind each folder of results/sources; the built-in sources have none.
+
+        Raises:
+            ConfigError: a path of a corpus matches no file.
+        """
+        own = {source_id(data.corpus): data.corpus.paths for data in self.corpora.values() if data.corpus.paths}
+        return {source: [file for path in paths for file in _text_files(path)] for source, paths in own.items()}
 
 
 def load_experiment(raw: Mapping[str, Any], study_folder: Path) -> Experiment:
@@ -68,11 +84,12 @@ def load_experiment(raw: Mapping[str, Any], study_folder: Path) -> Experiment:
         ConfigError: with the file and the path of the key.
     """
     config = parse_config(Config, dict(raw), "config")
-    studies = {name: _load_study(study_folder / f"{name}.yaml") for name in config.studies}
-    own_files = tuple(file for pattern in config.corpus.paths for file in _text_files(pattern))
-    experiment = Experiment(config, studies, own_files)
-    for spec in experiment.runs.values():
-        spec.check_devices(config.devices)
+    studies = {name: load_study(study_folder, name, config.scale) for name in config.studies}
+    settings = {name: study_settings(study, config, f"config/studies/{name}.yaml") for name, study in studies.items()}
+    experiment = Experiment(config, studies, settings)
+    if config.devices > 1:
+        for spec in experiment.runs.values():
+            spec.check_devices(config.devices)
     return experiment
 
 
@@ -86,30 +103,53 @@ def _text_files(pattern: str) -> list[str]:
     return files
 
 
-def _load_study(path: Path) -> StudyConfig:
+def load_study(folder: Path, name: str, scale: str | None = None) -> StudyConfig:
+    """The study of `folder/{name}.yaml`; at another scale with the keys in which `folder/{scale}/{name}.yaml` differs.
+
+    Raises:
+        ConfigError: no such file, or the file and the path of a bad key.
+    """
+    paths = [folder / f"{name}.yaml", *([folder / scale / f"{name}.yaml"] if scale else [])]
+    raw: dict[str, Any] = {}
+    for path in paths:
+        raw |= _read_study(path)
+    return parse_config(StudyConfig, raw, " and ".join(map(str, paths)))
+
+
+def _read_study(path: Path) -> dict[str, Any]:
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "nothing"
         raise ConfigError(f"config: studies: {path.stem!r} is not one of {known} (files of {path.parent})")
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must be a mapping, not {type(raw).__name__}")
-    return parse_config(StudyConfig, raw, str(path))
+    return raw
 
 
 def runtime_minutes(spec: RunSpec, attempt: int = 1) -> int:
-    """Minutes to ask a scheduler for, doubled at each attempt."""
+    """Minutes to ask a scheduler for, doubled at each attempt.
+
+    For all of a run, also where its trunk is there: without the trunk's checkpoint all of it is trained.
+    """
     return ceil(5 + spec.flops("matmul") / SLOW_FLOPS_PER_SECOND / 60) << (attempt - 1)
 
 
 def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
-    """Megabytes to ask for: the libraries, weights with gradients (twice for
-    micro-batches) and two moments, activations, and the tokens."""
+    """Megabytes to ask for: the libraries, weights with two moments and gradients, activations, and the tokens.
+
+    Micro-batches take a second gradient, and the activations of one of them alone.
+    """
     a = spec.architecture
     weights = (16 if spec.micro_batches == 1 else 20) * a.shape.params_total
-    activations = spec.batch_tokens / spec.micro_batches * (34 * a.n_layer * a.d_model + 3 * a.vocab_size) * 4
+    activations = spec.batch_tokens / spec.micro_batches * (34 * a.depth * a.d_model + 3 * a.vocab_size) * 4
     return ceil(1000 + (weights + activations + 10 * spec.data_tokens) / 1e6) * attempt
 
 
 def priority(spec: RunSpec) -> int:
     """Long runs first, so that no core waits for one at the end."""
     return int(100 * log2(spec.flops("matmul")))
+
+
+def trunk_priority(trunk: Trunk) -> int:
+    """Before every run, the longest trunk first: cooldowns wait for its segments, which come one after the other."""
+    return 20_000 + priority(trunk.segment(trunk.branches[-1]))

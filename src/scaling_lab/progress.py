@@ -5,13 +5,14 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from scaling_lab.errors import ScalingLabError
 from scaling_lab.spec import RunSpec
+from scaling_lab.trunks import find_trunks, flops_spent, own_tokens
 
 # What a run costs besides its FLOPs, in FLOPs of one core: starting Python and Lightning, and the work on each token
 # that no matrix product counts. Only ratios matter: the time left is scaled by the progress so far.
@@ -39,31 +40,96 @@ def hold_results_lock(results: Path) -> None:
 
 
 @dataclass(frozen=True)
-class RunProgress:
-    """State of one run: `done`, `diverged`, `running`, `stopped` (has a checkpoint, nobody trains it) or `waiting`."""
+class Task:
+    """What one job trains, from `start` to `end` tokens: a run, the cooldown of one, or a segment of a trunk.
 
-    run: str
+    folder: with the progress file and the lock; finished: exists when it is done. Both below `results`.
+    """
+
+    name: str
+    is_run: bool
+    folder: Path
+    finished: Path
+    start: int
+    end: int
+    flops: float
+    simulated: bool = False
+
+    @property
+    def work(self) -> float:
+        """What it costs in FLOPs, with what is not FLOPs."""
+        return work(self.flops, self.end - self.start)
+
+
+def work(flops: float, tokens: int) -> float:
+    """Cost of a training job in FLOPs, start-up and what every token costs besides counted in FLOPs too."""
+    return START_UP_FLOPS + flops + FLOPS_PER_TOKEN * tokens
+
+
+def training_tasks(specs: Iterable[RunSpec]) -> list[Task]:
+    """The jobs that train all of `specs`: segments of trunks, each once, then a job for each run."""
+    specs = list(specs)
+    segments = [
+        _segment_task(name, trunk.segment(end), start)
+        for name, trunk in find_trunks(specs).items()
+        for start, end in trunk.segments
+    ]
+    return segments + [_run_task(spec) for spec in specs]
+
+
+def _run_task(spec: RunSpec) -> Task:
+    folder, start = Path("runs") / spec.run_id, spec.tokens - own_tokens(spec)
+    return Task(
+        spec.run_id,
+        True,
+        folder,
+        folder / "summary.json",
+        start,
+        spec.tokens,
+        _flops(spec, start),
+        spec.simulate is not None,
+    )
+
+
+def _segment_task(trunk: str, segment: RunSpec, start: int) -> Task:
+    folder = Path("trunks") / trunk / str(segment.tokens)
+    name = f"trunk-{segment.run_id}"
+    return Task(name, False, folder, folder.with_suffix(".json"), start, segment.tokens, _flops(segment, start))
+
+
+def _flops(spec: RunSpec, start: int) -> float:
+    """FLOPs of training from `start` tokens on."""
+    return spec.flops("matmul") * (1 - start / spec.tokens)
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """State of a task: `done`, `diverged`, `simulated` (done, without training), `running`, `stopped` (has a
+    checkpoint, nobody trains it) or `waiting`.
+    """
+
+    task: Task
     state: str
     fraction: float
     train_loss_nats: float | None
     seconds_left: float | None
 
 
-def read_progress(spec: RunSpec, results: Path) -> RunProgress:
-    """Progress of one run from the files in its folder."""
-    folder = results / "runs" / spec.run_id
-    summary = folder / "summary.json"
-    if summary.exists():
-        diverged = json.loads(summary.read_text(encoding="utf-8"))["status"] == "diverged"
-        return RunProgress(spec.run_id, "diverged" if diverged else "done", 1.0, None, 0.0)
+def read_progress(task: Task, results: Path) -> TaskProgress:
+    """Progress of one task from the files in its folder."""
+    folder, finished = results / task.folder, results / task.finished
+    if finished.exists():
+        diverged = json.loads(finished.read_text(encoding="utf-8")).get("status") == "diverged"
+        state = "diverged" if diverged else "simulated" if task.simulated else "done"
+        return TaskProgress(task, state, 1.0, None, 0.0)
     try:
         state = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return RunProgress(spec.run_id, "waiting", 0.0, None, None)
-    fraction = state["tokens"] / state["of_tokens"]
-    left = state["seconds"] * (1 / fraction - 1)
+        return TaskProgress(task, "waiting", 0.0, None, None)
+    fraction = max(0.0, (state["tokens"] - task.start) / (task.end - task.start))
+    left = state["seconds"] * (state["of_tokens"] / state["tokens"] - 1)
     name = "running" if _is_locked(folder / ".lock") else "stopped"
-    return RunProgress(spec.run_id, name, fraction, state["train_loss_nats"], left)
+    return TaskProgress(task, name, fraction, state["train_loss_nats"], left)
 
 
 def _is_locked(path: Path) -> bool:
@@ -75,44 +141,43 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def work(spec: RunSpec) -> float:
-    """Cost of a run in FLOPs, with what is not FLOPs."""
-    return START_UP_FLOPS + spec.flops("matmul") + FLOPS_PER_TOKEN * spec.tokens
-
-
-def work_done(runs: Mapping[str, RunSpec], results: Path) -> tuple[float, list[RunProgress]]:
-    """Cost that is behind us, and the progress of each run."""
-    progress = [read_progress(spec, results) for spec in runs.values()]
-    return sum(p.fraction * work(runs[p.run]) for p in progress), progress
+def work_done(tasks: Iterable[Task], results: Path) -> tuple[float, list[TaskProgress]]:
+    """Cost that is behind us, and the progress of each task."""
+    progress = [read_progress(task, results) for task in tasks]
+    return sum(p.fraction * p.task.work for p in progress), progress
 
 
 def follow_progress(runs: Mapping[str, RunSpec], results: Path, every_s: float = 15) -> None:
     """Print a line about the training on standard error now and then, from a thread that dies with the process."""
-    threading.Thread(target=_follow, args=(runs, results, every_s), daemon=True).start()
+    tasks = training_tasks(runs.values())
+    threading.Thread(target=_follow, args=(tasks, results, every_s), daemon=True).start()
 
 
-def _follow(runs: Mapping[str, RunSpec], results: Path, every_s: float) -> None:
-    total = sum(map(work, runs.values()))
-    at_start, _ = work_done(runs, results)
+def _follow(tasks: list[Task], results: Path, every_s: float) -> None:
+    total = sum(task.work for task in tasks)
+    at_start, _ = work_done(tasks, results)
     began: float | None = None
     while True:
         time.sleep(every_s)
-        done, progress = work_done(runs, results)
+        done, progress = work_done(tasks, results)
         if any(p.state == "running" for p in progress):
             began = began or time.monotonic() - every_s
             rate = (done - at_start) / (time.monotonic() - began)
             print(describe(progress, done, total, (total - done) / rate if rate else None), file=sys.stderr, flush=True)
 
 
-def describe(progress: list[RunProgress], done: float, total: float, seconds_left: float | None) -> str:
+def describe(progress: list[TaskProgress], done: float, total: float, seconds_left: float | None) -> str:
     """One line: runs finished, share of the work, time left, and what is running."""
     running = [p for p in progress if p.state == "running"]
-    finished = sum(p.state in ("done", "diverged") for p in progress)
-    diverged = sum(p.state == "diverged" for p in progress)
+    runs = [p for p in progress if p.task.is_run]
+    finished = sum(p.state in ("done", "simulated", "diverged") for p in runs)
+    diverged = sum(p.state == "diverged" for p in runs)
     lost = f" ({diverged} diverged)" if diverged else ""
     left = "" if seconds_left is None else f", about {_minutes(seconds_left)} of training left"
-    now = "; ".join(f"{p.run.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
-    return f"[training] {finished}/{len(progress)} runs{lost}, {done / total:.0%} of the work{left} | {now}"
+    now = "; ".join(f"{p.task.name.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
+    simulated = any(p.state == "simulated" for p in progress)
+    heading = "[simulated, nothing is trained]" if simulated else "[training]"
+    return f"{heading} {finished}/{len(runs)} runs{lost}, {done / total:.0%} of the work{left} | {now}"
 
 
 def _minutes(seconds: float) -> str:
@@ -128,10 +193,19 @@ def print_status(results: Path) -> None:
     specs = [RunSpec.from_json(p.read_text(encoding="utf-8")) for p in sorted(results.glob("runs/*/spec.json"))]
     if not specs:
         raise ScalingLabError(f"{results}/runs: no runs here; give the results folder with --results")
-    runs = {spec.run_id: spec for spec in specs}
-    done, progress = work_done(runs, results)
+    tasks = training_tasks(specs)
+    done, progress = work_done(tasks, results)
     for p in progress:
         loss = "" if p.train_loss_nats is None else f"  loss {p.train_loss_nats:.3f}"
         left = f"  {_minutes(p.seconds_left)} left" if p.seconds_left and p.state == "running" else ""
-        print(f"{p.state:8} {p.fraction:5.0%}  {p.run}{loss}{left}")
-    print(describe(progress, done, sum(map(work, specs)), None))
+        print(f"{p.state:9} {p.fraction:5.0%}  {p.task.name}{loss}{left}")
+    print(describe(progress, done, sum(task.work for task in tasks), None))
+    print(describe_cost(specs))
+
+
+def describe_cost(specs: Iterable[RunSpec]) -> str:
+    """One line: what the runs cost, and what their trunks save."""
+    specs = list(specs)
+    spent, apart = flops_spent(specs, "matmul"), sum(spec.flops("matmul") for spec in specs)
+    saved = f", {spent / apart:.0%} of {apart:.3g} without shared trunks" if spent < apart else ""
+    return f"[cost] {spent:.3g} training FLOPs (every matrix product){saved}"

@@ -5,8 +5,11 @@ Nothing heavy is imported here: `scaling-lab --help` starts at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -17,124 +20,139 @@ if TYPE_CHECKING:
     from scaling_lab.fits.user_fit import UserFit
 
 Runs = Annotated[Path, typer.Argument(help="CSV or Parquet, one row per run")]
-Params = Annotated[str | None, typer.Option(help="column of N (default: N)")]
-Tokens = Annotated[str | None, typer.Option(help="column of D (default: D)")]
-Flops = Annotated[str | None, typer.Option(help="column of training FLOPs; gives D = C / (6 N), or N, where absent")]
-X = Annotated[str | None, typer.Option("--x", help="column of the variable of a law of one variable")]
-Column = Annotated[list[str] | None, typer.Option(help="LETTER=COLUMN of any other variable, such as U=unique_tokens")]
-Loss = Annotated[str, typer.Option(help="column of the loss in nats per token (of what the law predicts)")]
-Run = Annotated[str | None, typer.Option(help="column of run ids, each in one row")]
-Cluster = Annotated[str | None, typer.Option(help="column of ids; rows that share one are resampled together")]
-Where = Annotated[list[str] | None, typer.Option(help="use only rows with COLUMN=VALUE (also != < <= > >=)")]
-DropInvalid = Annotated[bool, typer.Option(help="drop rows with missing or non-positive values instead of stopping")]
-Duplicates = Annotated[
-    Literal["error", "drop", "keep"], typer.Option(help="what to do with rows equal in variables and loss")
-]
-ObjectiveName = Annotated[Literal["huber", "lad", "squares"], typer.Option(help="of log residuals, summed")]
-Delta = Annotated[float, typer.Option(help="Huber's threshold, in log loss")]
-Bootstrap = Annotated[int, typer.Option(help="resamples of the runs, for the intervals")]
-Level = Annotated[float, typer.Option(help="of the intervals")]
-Seed = Annotated[int, typer.Option(help="of the resampling")]
-Fix = Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a parameter that is known")]
+LawName = Annotated[str, typer.Option(help="law by name, such as hoffmann, kaplan, power or power_offset")]
 LawNames = Annotated[list[str] | None, typer.Option("--law", help="a law; repeat for several (default: all that fit)")]
+Cluster = Annotated[str | None, typer.Option(help="column of ids; rows that share one are resampled together")]
+Bootstrap = Annotated[int, typer.Option(help="resamples of the runs, for the intervals")]
+Fix = Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a parameter that is known")]
 Factor = Annotated[float, typer.Option(help="hold out the runs that cost more than the largest divided by this")]
+Seed = Annotated[int, typer.Option(help="of the resampling")]
 Json = Annotated[Path | None, typer.Option("--json", help="file to write, in full precision")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What every command over a table takes: which columns, which rows, and how the engine fits."""
+
+    params: Annotated[str | None, typer.Option(help="column of N (default: N)")] = None
+    tokens: Annotated[str | None, typer.Option(help="column of D (default: D)")] = None
+    flops: Annotated[
+        str | None, typer.Option(help="column of training FLOPs; gives D = C / (6 N), or N, where absent")
+    ] = None
+    x: Annotated[str | None, typer.Option("--x", help="column of the variable of a law of one variable")] = None
+    column: Annotated[
+        list[str] | None, typer.Option(help="LETTER=COLUMN of any other variable, such as U=unique_tokens")
+    ] = None
+    loss: Annotated[str, typer.Option(help="column of the loss in nats per token (of what the law predicts)")] = "loss"
+    run: Annotated[str | None, typer.Option(help="column of run ids, each in one row")] = None
+    where: Annotated[list[str] | None, typer.Option(help="use only rows with COLUMN=VALUE (also != < <= > >=)")] = None
+    drop_invalid: Annotated[
+        bool, typer.Option(help="drop rows with missing or non-positive values instead of stopping")
+    ] = False
+    duplicates: Annotated[
+        Literal["error", "drop", "keep"], typer.Option(help="what to do with rows equal in variables and loss")
+    ] = "error"
+    objective: Annotated[Literal["huber", "lad", "squares"], typer.Option(help="of log residuals, summed")] = "huber"
+    delta: Annotated[float, typer.Option(help="Huber's threshold, in log loss")] = 1e-3
+    level: Annotated[float, typer.Option(help="of the intervals")] = 0.9
+    seed: Seed = 0
+
+    def columns(self, laws: Sequence[str], cluster: str | None = None) -> Columns:
+        """Which column holds what; --x stands for the one variable of a law. Raises ConfigError."""
+        from scaling_lab.fits.external import Columns
+        from scaling_lab.science.laws import LAWS
+
+        named = {"N": self.params, "D": self.tokens, "X": self.x} | _pairs("--column", self.column)
+        for name in laws:
+            if self.x is not None and name in LAWS:
+                if len(LAWS[name].variables) > 1:
+                    raise ConfigError(
+                        f"--x: {name} has the variables {', '.join(LAWS[name].variables)}; name their columns"
+                    )
+                named.setdefault(LAWS[name].variables[0], self.x)
+        variables = {letter: name for letter, name in named.items() if name is not None}
+        return Columns(loss=self.loss, variables=variables, flops=self.flops, run=self.run, cluster=cluster)
+
+    def request(self, law: str, columns: Columns, bootstrap: int, fix: list[str] | None = None) -> UserFit:
+        """What to fit. Raises ConfigError."""
+        from scaling_lab.config import parse_config
+        from scaling_lab.fits.external import RowRules
+        from scaling_lab.fits.options import FitOptions
+        from scaling_lab.fits.user_fit import UserFit
+
+        fixed = {name: _number("--fix", name, value) for name, value in _pairs("--fix", fix).items()}
+        engine = {name: getattr(self, name) for name in ("objective", "delta", "level", "seed")}
+        options = parse_config(FitOptions, {"loss_column": self.loss, "bootstrap": bootstrap, **engine}, "options")
+        rules = RowRules(tuple(self.where or ()), self.drop_invalid, self.duplicates)
+        return UserFit(law, columns, rules, options, fixed)
+
+
+def over_a_table(command: Callable[..., None]) -> Callable[..., None]:
+    """`command(..., options=TableOptions(...))` with every field as an option of its own, for typer to read."""
+    shared = {item.name: item.default for item in fields(TableOptions)}
+    own = [parameter for parameter in signature(command).parameters.values() if parameter.name != "options"]
+    hints = get_type_hints(command, include_extras=True) | get_type_hints(TableOptions, include_extras=True)
+
+    def expanded(**given: Any) -> None:
+        command(options=TableOptions(**{name: given.pop(name) for name in shared}), **given)
+
+    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in shared.items()]
+    parameters = [item.replace(annotation=hints[item.name]) for item in [*own, *added]]
+    expanded.__name__, expanded.__doc__ = command.__name__, command.__doc__
+    expanded.__annotations__ = {item.name: item.annotation for item in parameters}
+    vars(expanded)["__signature__"] = Signature(parameters)
+    return expanded
+
+
+@over_a_table
 def fit(
     runs: Runs,
     *,
-    law: Annotated[str, typer.Option(help="law by name, such as hoffmann, kaplan, power or power_offset")],
-    params: Params = None,
-    tokens: Tokens = None,
-    flops: Flops = None,
-    x: X = None,
-    column: Column = None,
-    loss: Loss = "loss",
-    run: Run = None,
+    law: LawName,
     cluster: Cluster = None,
-    where: Where = None,
-    drop_invalid: DropInvalid = False,
-    duplicates: Duplicates = "error",
-    objective: ObjectiveName = "huber",
-    delta: Delta = 1e-3,
     bootstrap: Bootstrap = 1000,
-    level: Level = 0.9,
-    seed: Seed = 0,
     fix: Fix = None,
     json: Json = None,
+    options: TableOptions,
 ) -> None:
     """Fit one law to a table of runs, with intervals."""
     from scaling_lab.fits.user_fit import run_user_fit
 
-    columns = _columns(params, tokens, flops, x, column, loss, run, cluster, law)
-    rules = {"where": tuple(where or ()), "drop_invalid": drop_invalid, "duplicates": duplicates}
-    engine = {"objective": objective, "delta": delta, "bootstrap": bootstrap, "level": level, "seed": seed}
-    run_user_fit(runs, _request(law, columns, rules, engine, fix), json)
+    run_user_fit(runs, options.request(law, options.columns([law], cluster), bootstrap, fix), json)
 
 
+@over_a_table
 def compare(
     runs: Runs,
     *,
     law: LawNames = None,
-    params: Params = None,
-    tokens: Tokens = None,
-    flops: Flops = None,
-    x: X = None,
-    column: Column = None,
-    loss: Loss = "loss",
-    run: Run = None,
-    where: Where = None,
-    drop_invalid: DropInvalid = False,
-    duplicates: Duplicates = "error",
-    objective: ObjectiveName = "huber",
-    delta: Delta = 1e-3,
     bootstrap: Bootstrap = 500,
-    level: Level = 0.9,
-    seed: Seed = 0,
     factor: Factor = 2.0,
     json: Json = None,
+    options: TableOptions,
 ) -> None:
     """Compare laws on a table of runs: AIC, AICc, and the prediction of the largest runs from the others."""
     from scaling_lab.fits.user_tests import for_laws, run_user_comparison
 
-    columns = _columns(params, tokens, flops, x, column, loss, run, None, *(law or ()))
-    rules = {"where": tuple(where or ()), "drop_invalid": drop_invalid, "duplicates": duplicates}
-    engine = {"objective": objective, "delta": delta, "bootstrap": bootstrap, "level": level, "seed": seed}
-    request = _request("", columns, rules, engine, None)
+    request = options.request("", options.columns(law or ()), bootstrap)
     run_user_comparison(runs, request, for_laws(request, law or ()), factor, json)
 
 
+@over_a_table
 def backtest(
     runs: Runs,
     *,
     law: LawNames = None,
-    params: Params = None,
-    tokens: Tokens = None,
-    flops: Flops = None,
-    x: X = None,
-    column: Column = None,
-    loss: Loss = "loss",
-    run: Run = None,
-    where: Where = None,
-    drop_invalid: DropInvalid = False,
-    duplicates: Duplicates = "error",
-    objective: ObjectiveName = "huber",
-    delta: Delta = 1e-3,
     bootstrap: Bootstrap = 500,
-    level: Level = 0.9,
-    seed: Seed = 0,
     fix: Fix = None,
     factor: Factor = 2.0,
     json: Json = None,
+    options: TableOptions,
 ) -> None:
     """Fit without the most expensive runs of a table, and predict them."""
     from scaling_lab.fits.user_tests import for_laws, run_user_backtest
 
-    columns = _columns(params, tokens, flops, x, column, loss, run, None, *(law or ()))
-    rules = {"where": tuple(where or ()), "drop_invalid": drop_invalid, "duplicates": duplicates}
-    engine = {"objective": objective, "delta": delta, "bootstrap": bootstrap, "level": level, "seed": seed}
-    request = _request("", columns, rules, engine, fix)
+    request = options.request("", options.columns(law or ()), bootstrap, fix)
     run_user_backtest(runs, request, for_laws(request, law or ()), factor, json)
 
 
@@ -181,45 +199,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (fit, compare, backtest, plan):
         app.command()(command)
-
-
-def _columns(
-    params: str | None,
-    tokens: str | None,
-    flops: str | None,
-    x: str | None,
-    column: list[str] | None,
-    loss: str,
-    run: str | None,
-    cluster: str | None,
-    *laws: str,
-) -> Columns:
-    from scaling_lab.fits.external import Columns
-    from scaling_lab.science.laws import LAWS
-
-    named = {"N": params, "D": tokens, "X": x} | _pairs("--column", column)
-    for name in laws:
-        if x is not None and name in LAWS:
-            if len(LAWS[name].variables) > 1:
-                raise ConfigError(
-                    f"--x: {name} has the variables {', '.join(LAWS[name].variables)}; name their columns"
-                )
-            named.setdefault(LAWS[name].variables[0], x)
-    variables = {letter: name for letter, name in named.items() if name is not None}
-    return Columns(loss=loss, variables=variables, flops=flops, run=run, cluster=cluster)
-
-
-def _request(
-    law: str, columns: Columns, rules: dict[str, Any], engine: dict[str, Any], fix: list[str] | None
-) -> UserFit:
-    from scaling_lab.config import parse_config
-    from scaling_lab.fits.external import RowRules
-    from scaling_lab.fits.options import FitOptions
-    from scaling_lab.fits.user_fit import UserFit
-
-    fixed = {name: _number("--fix", name, value) for name, value in _pairs("--fix", fix).items()}
-    options = parse_config(FitOptions, {"loss_column": columns.loss, **engine}, "options")
-    return UserFit(law, columns, RowRules(**rules), options, fixed)
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:

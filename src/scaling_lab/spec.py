@@ -9,16 +9,12 @@ import hashlib
 import json
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from scaling_lab.architectures import ArchitectureSpec
 from scaling_lab.errors import ConfigError
-from scaling_lab.science.accounting import FlopsConvention, Positions, Shape
-
-
-class Frozen(BaseModel):
-    """Immutable model that refuses unknown keys: base of specs and configuration alike."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from scaling_lab.frozen import Frozen
+from scaling_lab.science.accounting import FlopsConvention
 
 
 def canonical_json(model: BaseModel) -> str:
@@ -32,35 +28,14 @@ def digest(*models: BaseModel) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-class ArchitectureSpec(Frozen):
-    """A decoder-only pre-norm Transformer with a tied head: GPT-2, with learned or rotary positions."""
-
-    n_layer: int = Field(ge=0)
-    d_model: int = Field(ge=1)
-    n_head: int = Field(ge=1)
-    d_ff: int = Field(ge=1)
-    context: int = Field(ge=1, description="tokens of context")
-    vocab_size: int = Field(ge=2)
-    positions: Positions = "rotary"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        if self.d_model % self.n_head:
-            raise ValueError(f"n_head: {self.n_head} heads do not divide d_model = {self.d_model}")
-        if self.positions == "rotary" and self.d_model // self.n_head % 2:
-            raise ValueError(f"positions: rotary needs an even head width, not {self.d_model} / {self.n_head}")
-        return self
-
-    @property
-    def shape(self) -> Shape:
-        """The same architecture as the accounting counts it."""
-        return Shape(self.n_layer, self.d_model, self.n_head, self.d_ff, self.context, self.vocab_size, self.positions)
-
-
 class OptimizerSpec(Frozen):
-    """AdamW (Loshchilov and Hutter 2019); decay applies to matrices, not to biases and norms."""
+    """AdamW (Loshchilov and Hutter 2019) or Adafactor (Shazeer and Stern 2018, as Kaplan's largest models used it).
 
+    Decay applies to matrices, not to biases and norms. Adafactor's step is relative: the rate times the root mean
+    square of each parameter, and the rate is at most 1 / sqrt(step).
+    """
+
+    name: Literal["adamw", "adafactor"] = "adamw"
     learning_rate: float = Field(gt=0, allow_inf_nan=False, description="peak rate")
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.99, ge=0, lt=1)
@@ -68,14 +43,51 @@ class OptimizerSpec(Frozen):
     weight_decay: float = Field(default=0.1, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
 
+    @model_validator(mode="after")
+    def _adafactor_has_no_betas(self) -> Self:
+        fields = type(self).model_fields
+        used = [n for n in ("beta1", "beta2", "epsilon") if getattr(self, n) != fields[n].default]
+        if self.name == "adafactor" and used:
+            raise ValueError(f"{used[0]}: {getattr(self, used[0])} is a setting of adamw; adafactor has none")
+        return self
+
+
+ScheduleName = Literal["wsd", "rsqrt", "cosine", "linear", "constant"]
+CooldownShape = Literal["sqrt", "linear", "cosine", "square"]
+
 
 class ScheduleSpec(Frozen):
-    """Learning rate as a function of tokens: linear warmup, then `wsd` (constant, cooldown 1 - sqrt) or `cosine`."""
+    """Learning rate as a function of tokens: linear warmup, then one of the schedules of `training.schedule`."""
 
-    name: Literal["wsd", "cosine"] = "wsd"
+    name: ScheduleName = "wsd"
     warmup_tokens: int = Field(ge=0)
-    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd: share of the run that cools down")
+    cooldown_fraction: float = Field(default=0.2, ge=0, le=1, description="wsd, rsqrt: share that cools down")
+    cooldown_shape: CooldownShape = Field(default="sqrt", description="1 - sqrt(x), 1 - x, half a cosine, 1 - x^2")
+    period_fraction: float = Field(
+        default=1.0, ge=1, allow_inf_nan=False, description="cosine: its length as a multiple of the run's"
+    )
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="final rate as a share of the peak")
+    trunk: bool = Field(default=False, description="runs that differ in horizon and cooldown share the rest")
+
+    @model_validator(mode="after")
+    def _trunks_know_no_horizon(self) -> Self:
+        if self.trunk and not self.cools_down:
+            raise ValueError(f"trunk: wsd and rsqrt have a part that all horizons share, {self.name} has none")
+        if self.name == "rsqrt" and not self.warmup_tokens:
+            raise ValueError("warmup_tokens: 0 gives rsqrt no time scale; it falls as sqrt(warmup_tokens / tokens)")
+        return self
+
+    @property
+    def cools_down(self) -> bool:
+        """Whether the rate knows nothing of the horizon until its cooldown."""
+        return self.name in ("wsd", "rsqrt")
+
+    @property
+    def completed(self) -> float:
+        """Share of the schedule behind the run at its end: 1 where it is matched, 0 where the rate never decays."""
+        if self.name == "constant" or (self.cools_down and self.cooldown_fraction == 0):
+            return 0.0
+        return 1 / self.period_fraction if self.name == "cosine" else 1.0
 
 
 class EvaluationSpec(Frozen):
@@ -113,6 +125,7 @@ class RunSpec(Frozen):
     evaluation: EvaluationSpec
     stopping: StoppingSpec | None = None
     seed: int = 0
+    simulate: str | None = Field(default=None, description="planted law that the losses are drawn from, untrained")
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
@@ -142,7 +155,55 @@ class RunSpec(Frozen):
                 f"stopping.every_tokens: {self.stopping.every_tokens} is not a multiple of"
                 f" batch_tokens = {self.batch_tokens}"
             )
+        if self.stopping is not None and self.schedule.trunk:
+            raise ValueError("stopping: the runs of a trunk share weights that no evaluation has chosen; leave out one")
         return self
+
+    @model_validator(mode="after")
+    def _branches_from_trunk(self) -> Self:
+        schedule, branch = self.schedule, self.branch_tokens
+        is_segment = not self.evaluation.sets
+        if schedule.trunk and not is_segment and not 0 < branch < self.tokens:
+            raise ValueError(
+                f"schedule.cooldown_fraction: {schedule.cooldown_fraction} of {self.tokens} tokens leaves"
+                f" {'nothing to the trunk' if branch == 0 else 'nothing to the cooldown'}"
+            )
+        if schedule.trunk and schedule.warmup_tokens > branch:
+            raise ValueError(
+                f"schedule.warmup_tokens: {schedule.warmup_tokens} is more than the {branch} tokens"
+                f" before the cooldown of a run of {self.tokens}"
+            )
+        return self
+
+    @property
+    def shares_trunk(self) -> bool:
+        """Whether the run is the cooldown of a trunk. Nothing simulated is trained."""
+        return self.schedule.trunk and self.simulate is None
+
+    @property
+    def branch_tokens(self) -> int:
+        """Tokens, in whole batches, after which the rate cools down: where a run of a trunk leaves it."""
+        if not self.schedule.cools_down:
+            return self.tokens
+        constant = self.tokens - self.schedule.cooldown_fraction * self.tokens
+        return int(constant // self.batch_tokens) * self.batch_tokens
+
+    def trunk_segment(self, tokens: int) -> Self:
+        """The trunk of this run up to `tokens`, as a run of its own: without a cooldown, and evaluated on nothing."""
+        own = self.schedule
+        schedule = ScheduleSpec(name=own.name, warmup_tokens=own.warmup_tokens, cooldown_fraction=0, trunk=True)
+        evaluation = EvaluationSpec(sets=(), tokens=1, transfer_tokens=1, points=1)
+        return self.model_copy(update={"tokens": tokens, "schedule": schedule, "evaluation": evaluation})
+
+    @property
+    def trunk_root(self) -> Self:
+        """The first segment of the trunk, its warmup: the same for all runs of the trunk."""
+        return self.trunk_segment(max(self.schedule.warmup_tokens, self.batch_tokens))
+
+    @property
+    def trunk_id(self) -> str:
+        """Shared by the runs that differ in horizon, cooldown and evaluation alone."""
+        return f"{self.architecture.slug}-s{self.seed}-{digest(self.trunk_root)}"
 
     @property
     def steps(self) -> int:
@@ -169,9 +230,9 @@ class RunSpec(Frozen):
 
     @property
     def run_id(self) -> str:
-        """`{slug}-{digest}`: readable, and unique by content."""
-        size = f"L{self.architecture.n_layer}d{self.architecture.d_model}"
-        return f"{size}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
+        """`{slug}-{digest}`: readable, and unique by content. Nothing that was trained is called `simulated-`."""
+        simulated = "simulated-" if self.simulate else ""
+        return f"{simulated}{self.architecture.slug}-D{self.tokens / 1e6:.3g}M-s{self.seed}-{digest(self)}"
 
     def flops(self, convention: FlopsConvention) -> float:
         """Training FLOPs of the run by a named convention of `science.accounting`."""

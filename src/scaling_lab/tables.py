@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scaling_lab.architectures import ArchitectureSpec
 from scaling_lab.errors import TableError
 from scaling_lab.files import atomic_path
 from scaling_lab.science.accounting import FLOPS_CONVENTIONS
@@ -19,6 +20,7 @@ UNITS = {
     "tokens_id": "",
     "tokens_per_s": "tokens per second",
     "unique_tokens": "tokens",
+    "trunk_tokens": "tokens",
     "batch_tokens": "tokens",
     "horizon_tokens": "tokens",
     "diverged_at_tokens": "tokens",
@@ -41,8 +43,15 @@ UNITS = {
     "wall_s": "seconds",
     "learning_rate": "1",
     "progress": "share of the run's tokens",
+    "schedule_completed": "share of the schedule",
 }
 
+# Columns of the model beside `architecture` and `reuse`, named as in its spec.
+MODEL_FIELDS = (
+    "n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size", "positions", "dropout", "head_dim", "tied",
+    "parametrization", "base_width", "bptt_tokens",
+)  # fmt: skip
+# Columns of how a run ended.
 ENDS = ("diverged_at_tokens", "stopped_at_tokens", "best_tokens")
 
 
@@ -53,7 +62,8 @@ def collect(runs: Sequence[str], runs_folder: Path, runs_table: Path, curves_tab
         TableError: a run's folder lacks a file, or its summary is of another run.
     """
     rows = [run_row(runs_folder / run) for run in runs]
-    _write(pa.Table.from_pylist(rows), runs_table)
+    columns = dict.fromkeys(column for row in rows for column in row)  # runs of another text have other sets
+    _write(pa.Table.from_pylist([{column: row.get(column) for column in columns} for row in rows]), runs_table)
     curves = [pq.read_table(runs_folder / run / "metrics.parquet") for run in runs]
     _write(pa.concat_tables(curves, promote_options="permissive"), curves_table)
 
@@ -72,16 +82,14 @@ def run_row(folder: Path) -> dict[str, Any]:
 
 
 def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
-    a = spec.architecture
     return {
         "run": spec.run_id,
         "status": summary["status"],
+        "simulated": spec.simulate is not None,
         "seed": spec.seed,
         "corpus": spec.dataset.split("-")[0],
         "tokens_id": spec.dataset,
-        **{name: getattr(a, name) for name in ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")},
-        "positions": a.positions,
-        "dropout": a.dropout,
+        **_model(spec.architecture),
         "tokens": summary["tokens"],
         "horizon_tokens": spec.tokens,
         "unique_tokens": min(spec.data_tokens, summary["tokens"]),
@@ -90,7 +98,16 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "micro_batches": spec.micro_batches,
         "learning_rate": spec.optimizer.learning_rate,
         "schedule": spec.schedule.name,
+        "trunk": spec.trunk_id if spec.shares_trunk else "",
+        "trunk_tokens": spec.branch_tokens if spec.shares_trunk else 0,
+        "schedule_completed": spec.schedule.completed,
     }
+
+
+def _model(architecture: ArchitectureSpec) -> dict[str, Any]:
+    """The fields of the model; empty where its kind has no such thing."""
+    fields = {"architecture": architecture.kind} | {name: getattr(architecture, name, None) for name in MODEL_FIELDS}
+    return fields | {"reuse": getattr(architecture, "reuse", 1)}
 
 
 def _ends(summary: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +120,7 @@ def _counts(spec: RunSpec, tokens: int) -> dict[str, Any]:
     per_token = {name: shape.flops_per_token(name) for name, _ in FLOPS_CONVENTIONS}
     return {
         "params_non_embedding": shape.params_non_embedding,
+        "params_with_reuse": shape.params_with_reuse,
         "params_with_head": shape.params_with_head,
         "params_total": shape.params_total,
         **{f"flops_per_token_{name}": float(value) for name, value in per_token.items()},

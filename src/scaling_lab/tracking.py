@@ -51,7 +51,8 @@ def _publish_study(client: MlflowClient, study: str, results: Path) -> dict[str,
         if row["run"] not in kept:
             _publish_run(client, experiment, study, row, curves[row["run"]], wanted[row["run"]], results)
     if parent not in kept:
-        _publish_fits(client, experiment, study, parent, wanted[parent], results)
+        simulated = any(row["simulated"] for row in rows)
+        _publish_fits(client, experiment, study, parent, wanted[parent], results, simulated)
     return {"written": len(set(wanted) - kept), "kept": len(kept), "replaced_or_removed": len(stale)}
 
 
@@ -92,6 +93,7 @@ def _publish_run(
     end = int(1000 * json.loads((folder / "summary.json").read_text("utf-8"))["finished"])
     start = end - int(1000 * row["wall_s"])
     tags = {CONTENT_TAG: content, "study": study, "dataset": row["tokens_id"], "status": row["status"]}
+    tags |= {"simulated": str(row["simulated"])}
     run = client.create_run(experiment, start_time=start, tags=tags, run_name=row["run"])
     spec = RunSpec.from_json((folder / "spec.json").read_text("utf-8"))
     params = [Param(name, str(value)) for name, value in spec.flat().items()]
@@ -116,8 +118,10 @@ def _fit_files(study: str, results: Path) -> list[Path]:
     return sorted(path for stage in ("fits", "plans") for path in (results / stage / study).glob("*.json"))
 
 
-def _publish_fits(client: MlflowClient, experiment: str, study: str, name: str, content: str, results: Path) -> None:
-    tags = {CONTENT_TAG: content, "study": study, "kind": "fits"}
+def _publish_fits(
+    client: MlflowClient, experiment: str, study: str, name: str, content: str, results: Path, simulated: bool
+) -> None:
+    tags = {CONTENT_TAG: content, "study": study, "kind": "fits", "simulated": str(simulated)}
     run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
     metrics = [metric for path in _fit_files(study, results) for metric in _fit_metrics(path)]
     _log(client, run_id, metrics, [Param("study", study)])

@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from scaling_lab.config import Config, StudyConfig
+from scaling_lab.datasets import corpus_id, dataset_id
 from scaling_lab.figures.draw import draw_figure
+from scaling_lab.fits.approaches import run_approaches
 from scaling_lab.fits.backtest import run_backtest
 from scaling_lab.fits.noise import run_noise
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.plan import make_plan
+from scaling_lab.fits.sensitivity import run_sensitivity
 from scaling_lab.fits.stage import run_fit
 from scaling_lab.grid import expand_study
 from scaling_lab.spec import RunSpec, canonical_json
@@ -124,6 +127,8 @@ def build(results: Path, study: StudyConfig, name: str) -> dict[str, Any]:
     run_backtest(runs, plans / "backtest.json", options)
     make_plan(runs, results / "fits" / name, plans / "backtest.json", plans / "plan.json", study.plan, CONFIG.training)
     run_noise(runs, plans / "noise.json", options)
+    run_approaches(runs, curves, plans / "approaches.json", options, study.plan)
+    run_sensitivity(runs, plans / "plan.json", plans / "sensitivity.json", options)
     for figure in study.figures:
         draw_figure(figure, name, results, results / "figures" / name / f"{figure}.svg")
     return document
@@ -133,6 +138,7 @@ def write_manifests(results: Path) -> tuple[Path, Path]:
     """Manifests of a corpus and a token store with the keys of the real ones."""
     source = {"title": "Simulated prose", "licence": "CC BY-SA 4.0", "attribution": "Nobody & <friends>, `none`."}
     corpus = {
+        "sha256": "2" * 64,
         "block_bytes": 16384,
         "duplicates_removed": 2,
         "unseen": ["prose/book"],
@@ -141,8 +147,10 @@ def write_manifests(results: Path) -> tuple[Path, Path]:
     size = {"tokens": 400_000, "documents": 3, "bytes": 1_080_000, "bytes_per_token": 2.7}
     sets = {name: {**size, "sources": {"prose": source}} for name in ("train", *OFFSETS)}
     sets["wiki"]["sources"] = {"wiki": {**source, "licence": "Wiki licence"}}
-    tokens = {"vocab_size": 1024, "tokenizer": {"kind": "bpe", "sha256": "1" * 64}, "sets": sets}
-    paths = results / "corpora" / "prose" / "manifest.json", results / "tokens" / "prose" / "manifest.json"
+    tokenizer = {"kind": "bpe", "sha256": "1" * 64}
+    tokens = {"vocab_size": 1024, "tokenizer": tokenizer, "blocks_sha256": corpus["sha256"], "sets": sets}
+    folders = results / "corpora" / corpus_id(CONFIG), results / "tokens" / dataset_id(CONFIG)
+    paths = folders[0] / "manifest.json", folders[1] / "manifest.json"
     for path, manifest in zip(paths, (corpus, tokens), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(manifest), encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.figures.draw import FIGURES, draw_figure
-from scaling_lab.figures.inputs import StudyData, vertex_interval
+from scaling_lab.figures.inputs import StudyData
 
 WITH_LAWS = [name for name in FIGURES if name != "learning_curves"]
 STARTS = {".svg": b"<?xml", ".png": b"\x89PNG\r\n\x1a\n", ".csv": b"panel,series"}
@@ -96,12 +96,6 @@ def test_isoflop_vertices_carry_their_interval(results: Path) -> None:
     for row in rows:
         assert float(row["params_non_embedding_low"]) < float(row["params_non_embedding"])
         assert float(row["params_non_embedding"]) < float(row["params_non_embedding_high"])
-
-
-def test_vertex_interval_is_symmetric_in_log_size() -> None:
-    low, high = vertex_interval({"params_opt": 1000.0, "params_opt_relative_se": 0.1}, 0.9)
-    assert low * high == pytest.approx(1e6)
-    assert high / 1000 == pytest.approx(np.exp(1.6449 * 0.1), rel=1e-4)
 
 
 def test_backtest_draws_every_prediction(results: Path) -> None:

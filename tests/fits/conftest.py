@@ -109,3 +109,9 @@ def planted() -> dict[str, float]:
 @pytest.fixture
 def rows() -> list[dict[str, Any]]:
     return study_rows()
+
+
+@pytest.fixture
+def planted_row() -> Callable[[Shape, float, int, float], dict[str, Any]]:
+    """The run of a shape on some tokens, by its seed and the error of its log loss."""
+    return row_of

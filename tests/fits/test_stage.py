@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scaling_lab.config import BatchConfig, PlanConfig, TrainingConfig, parse_config
-from scaling_lab.errors import ConfigError, TableError
+from scaling_lab.errors import ConfigError
 from scaling_lab.fits.backtest import run_backtest
 from scaling_lab.fits.noise import run_noise
 from scaling_lab.fits.options import FitOptions
@@ -23,6 +23,7 @@ from scaling_lab.science.shapes import ShapeFamily
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
+Row = Callable[[Shape, float, int, float], dict[str, Any]]
 OPTIONS = FitOptions(bootstrap=100)
 TRAINING = TrainingConfig()
 
@@ -131,6 +132,44 @@ def test_isoflop_profiles_lead_to_the_planted_optimum(study: Path, planted: dict
             assert profile["reason"]["code"] in {"edge_optimum", "inverted_parabola"}
 
 
+def test_isoflop_minima_carry_an_interval_symmetric_in_log_size(study: Path) -> None:
+    fit = document(study / "fits" / "isoflop.json")
+    accepted = [profile for profile in fit["profiles"] if profile["status"] == "ok"]
+    for profile in accepted:
+        interval = profile["params_opt_interval"]
+        assert interval["low"] * interval["high"] == pytest.approx(profile["params_opt"] ** 2)
+        reach = 1.6449 * profile["params_opt_relative_se"]
+        assert interval["high"] / profile["params_opt"] == pytest.approx(np.exp(reach), rel=1e-4)
+        tokens = profile["tokens_opt_interval"]
+        assert tokens["low"] < profile["tokens_opt"] < tokens["high"]
+    assert all(profile["params_opt_interval"] is None for profile in fit["profiles"] if profile not in accepted)
+
+
+def test_isoflop_says_how_biased_its_grid_is_and_how_it_predicts(study: Path) -> None:
+    fit = document(study / "fits" / "isoflop.json")
+    assert set(fit["grid_bias"]) == {"hoffmann", "kaplan"}
+    for bias in fit["grid_bias"].values():
+        assert len(bias["ratio"]) == len(bias["flops"]) >= 3
+        assert bias["exponent_shift"] == pytest.approx(bias["exponent_found"] - bias["exponent_true"])
+    assert fit["diagnostics"]["accepted"] == 3  # of which two are left to predict the largest from
+    assert fit["backtest"]["status"] == "refused"
+    assert "2 of 3 budgets have a usable vertex" in fit["backtest"]["reason"]["message"]
+
+
+def test_isoflop_predicts_its_largest_budget(rows: Rows, write_runs: Write, planted_row: Row) -> None:
+    """With a fourth minimum, of models around the optimum of a smaller budget, three are left to predict from."""
+    shapes = [Shape(1, width, 1, 4 * width, 128, 512) for width in (6, 8, 12, 16, 24, 36)]
+    cheaper = [planted_row(shape, 3e10 / shape.flops_per_token("matmul"), 0, 0.0) for shape in shapes]
+    fit = document(fit_all(write_runs([*rows, *cheaper]), ("isoflop",)) / "isoflop.json")
+    backtest = fit["backtest"]
+    assert backtest["status"] == "ok", backtest["reason"]
+    largest = max((p for p in fit["profiles"] if p["status"] == "ok"), key=lambda p: p["flops"])
+    assert (backtest["flops"], backtest["measured"]) == (largest["flops"], largest["params_opt"])
+    assert backtest["relative_error"] == pytest.approx(backtest["predicted"] / backtest["measured"] - 1)
+    interval = backtest["interval"]
+    assert backtest["inside"] is (interval["low"] <= backtest["measured"] <= interval["high"])
+
+
 def test_the_envelope_lists_its_members(study: Path) -> None:
     fit = document(study / "fits" / "compute.json")
     envelope = fit["envelope"]
@@ -173,6 +212,14 @@ def test_the_plan_contains_the_planted_optimum(study: Path, planted: dict[str, f
     assert near["extrapolation"]["flops_decades"] == 0
     assert far["extrapolation"]["flops_decades"] > 1.5
     assert any("decades beyond the largest run" in note for note in far["warnings"])
+    frontier = plan["frontier"]
+    assert max(frontier["flops"]) > far["flops"]
+    for budget in plan["budgets"]:
+        at = np.exp(
+            np.interp(np.log(budget["flops"]), np.log(frontier["flops"]), np.log(frontier["params_opt"]["value"]))
+        )
+        assert at == pytest.approx(budget["law"]["params_opt"]["value"], rel=0.02)
+    assert np.all(np.array(frontier["tokens_opt"]["low"]) < np.array(frontier["tokens_opt"]["high"]))
 
 
 def test_the_backtest_scores_each_law(study: Path) -> None:
@@ -237,12 +284,31 @@ def test_without_hoffmann_the_isoflop_laws_decide(rows: Rows, write_runs: Write)
     assert any("no loss is predicted" in note for note in budget["warnings"])
 
 
-def test_a_plan_needs_budgets_and_a_fit(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
-    runs = write_runs(rows)
+def test_a_plan_needs_positive_budgets() -> None:
     with pytest.raises(ConfigError, match=r"plan: .*positive, finite"):
         parse_config(PlanConfig, {"budgets": [-1.0]}, "plan")
-    with pytest.raises(TableError, match=r"none of hoffmann\.json, kaplan\.json, isoflop\.json"):
-        make_plan(runs, tmp_path, untested(tmp_path / "plan.json"), tmp_path / "plan.json", at(1e14), TRAINING)
+
+
+def test_a_study_that_fits_no_surface_plans_nothing_and_says_why(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
+    runs = write_runs(rows)
+    run_backtest(runs, tmp_path / "backtest.json", OPTIONS)
+    make_plan(runs, tmp_path, tmp_path / "backtest.json", tmp_path / "plan.json", at(1e14), TRAINING)
+    plan = document(tmp_path / "plan.json")
+    assert [budget["status"] for budget in plan["budgets"]] == ["refused"]
+    assert {reason["code"] for reason in plan["reasons"].values()} == {"not_fitted"}
+
+
+def test_runs_of_two_datasets_are_never_fitted_together(rows: Rows, write_runs: Write) -> None:
+    few = [dict(row, run=f"other-{row['run']}", tokens_id="prose-bpe4096-0", test_loss_nats=9.0) for row in rows[:5]]
+    runs = write_runs([dict(row, tokens_id="prose-bpe1024-0") for row in rows] + few)
+    run_fit("kaplan", runs, runs, runs.parent / "fits", OPTIONS)
+    fit = document(runs.parent / "fits" / "kaplan.json")
+    alone = write_runs(rows)
+    run_fit("kaplan", alone, alone, runs.parent / "alone", OPTIONS)
+    assert fit["parameters"] == document(runs.parent / "alone" / "kaplan.json")["parameters"]
+    (applied,) = (entry for entry in fit["filters"] if entry["name"] == "one_dataset")
+    assert applied["dropped"][0]["reason"] == "dataset is prose-bpe4096-0, not prose-bpe1024-0"
+    assert len(applied["dropped"]) == 5
 
 
 def test_seed_noise_is_pooled(rows: Rows, write_runs: Write, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.selection import (
     Selection,
-    groups_of,
     isoflop_groups,
     largest_params,
     largest_tokens,
@@ -20,6 +19,7 @@ from scaling_lab.fits.selection import (
 )
 from scaling_lab.fits.stage import run_fit
 from scaling_lab.fits.table import read_runs
+from scaling_lab.science.grouping import groups_of
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
@@ -116,9 +116,28 @@ def test_isoflop_groups_need_four_sizes(rows: Rows, write_runs: Write) -> None:
     assert all("at least 4" in reason for _, reason in selection.filters[-1].dropped)
 
 
-def test_groups_do_not_chain() -> None:
-    assert groups_of(np.array([1.0, 1.01, 1.9, 2.0, 1.005])).tolist() == [0, 0, 1, 2, 0]
-    ladder = np.array([1.015**k for k in range(12)])
-    for group in np.unique(groups_of(ladder)):
-        members = ladder[groups_of(ladder) == group]
-        assert members.max() / members.min() <= 1.02**2
+def test_a_law_is_fitted_to_one_architecture(rows: Rows, write_runs: Write) -> None:
+    others = [row | {"run": f"lstm-{row['run']}", "architecture": "lstm", "n_head": None} for row in rows[:3]]
+    table = read_runs(write_runs([row | {"architecture": "transformer"} for row in rows] + others))
+    selection = status_ok(Selection(table))
+    assert len(selection.table) == len(rows)
+    assert selection.filters[-1].name == "one_architecture"
+    assert selection.filters[-1].dropped[0] == (others[0]["run"], "architecture is lstm, not transformer")
+    assert len(selection.table.shapes()) == len(rows)
+
+
+def test_a_table_without_transformers_has_its_laws_but_no_shapes_to_plan_with(rows: Rows, write_runs: Write) -> None:
+    table = read_runs(write_runs([row | {"architecture": "lstm", "n_head": None} for row in rows]))
+    assert len(status_ok(Selection(table)).table) == len(rows)
+    with pytest.raises(TableError, match="only runs of lstm; a plan continues the shapes of Transformers"):
+        table.shapes()
+
+
+def test_models_are_told_apart_by_every_column_that_the_table_has(rows: Rows, write_runs: Write) -> None:
+    one = rows[0]
+    variants: Rows = [{"tied": True}, {"tied": False}, {"tied": True, "reuse": 2}, {"tied": True, "head_dim": 12}]
+    full = {"reuse": 1, "head_dim": None, "architecture": "transformer", "positions": "rotary"}
+    table = read_runs(write_runs([one | full | v | {"run": f"run-{i}"} for i, v in enumerate(variants)]))
+    assert len(set(table.models())) == len(variants)
+    assert [shape.tied for shape in table.shapes()] == [True, False, True, True]
+    assert [shape.d_attn for shape in table.shapes()][-1] == 12 * one["n_head"]

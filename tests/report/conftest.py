@@ -22,7 +22,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def page(results: Path) -> Path:
-    manifests = results / "corpora" / "prose" / "manifest.json", results / "tokens" / "prose" / "manifest.json"
     output = results / "report.html"
-    render_report(["simulated", "refused"], *manifests, results, output)
+    corpora, tokens = (sorted(results.glob(f"{kind}/*/manifest.json")) for kind in ("corpora", "tokens"))
+    render_report(["simulated", "refused"], corpora, tokens, results, output)
     return output

@@ -58,6 +58,11 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words).replace("\N{NO-BREAK SPACE}", " "))
 
 
+def manifests(results: Path) -> tuple[list[Path], list[Path]]:
+    """Of the corpora, and of the token stores."""
+    return sorted(results.glob("corpora/*/manifest.json")), sorted(results.glob("tokens/*/manifest.json"))
+
+
 @pytest.fixture(scope="module")
 def parsed(page: Path) -> Page:
     return Page(page.read_text("utf-8"))
@@ -120,6 +125,49 @@ def test_the_backtest_of_the_page_is_that_of_the_file(results: Path, parsed: Pag
         ]
 
 
+def test_the_table_of_approaches_is_that_of_the_file(results: Path, parsed: Page) -> None:
+    found = document(results, "approaches")["approaches"]
+    rows = [row for row in parsed.tables["approaches"] if row][: len(found)]
+    assert [answer["status"] for answer in found.values()] == ["ok"] * len(found)
+    for row, answer in zip(rows, found.values(), strict=True):
+        shown = [json.loads(cell[0]) for cell in row]
+        for estimate in (
+            *answer["exponents"].values(),
+            *(o[n] for o in answer["optima"] for n in ("params", "tokens")),
+        ):
+            assert estimate["value"] in shown
+    assert "the plan rests on this" in parsed.text
+
+
+def test_approaches_that_contradict_each_other_are_named(results: Path, parsed: Page) -> None:
+    for study in ("simulated", "refused"):
+        section = parsed.text.split(f"Study: {study}", 2)[-1].split("What the answer hangs on")[0]
+        contradictions = document(results, "approaches", study)["disagreements"]
+        assert section.count(", against ") == len(contradictions)
+
+
+def test_the_decision_under_other_choices_is_that_of_the_file(results: Path, parsed: Page) -> None:
+    found = document(results, "sensitivity")
+    assert found["status"] == "ok"
+    base, *ranges = [row for row in parsed.tables["sensitivity"] if row][: 1 + len(found["spread"])]
+    assert json.loads(base[0][0]) == found["base"]["a"]
+    for row, spread in zip(ranges, found["spread"].values(), strict=True):
+        shown = [json.loads(cell[0]) for cell in row]
+        assert shown[:2] == [spread["a"]["low"], spread["a"]["high"]]
+        assert [spread["params"]["low"], spread["params"]["high"]] in shown
+    assert all(run["run"] in parsed.text for run in found["influential"])
+    assert all(row["choice"] in parsed.text for row in found["rows"] if row["group"] == "outliers")
+
+
+def test_isoflop_says_its_bias_and_its_backtest(results: Path, parsed: Page) -> None:
+    fit = json.loads((results / "fits" / "simulated" / "isoflop.json").read_text("utf-8"))
+    shift = fit["grid_bias"]["hoffmann"]["exponent_shift"]
+    assert f"and a {shift:+.3f} off" in parsed.text
+    backtest = fit["backtest"]
+    refused = backtest["reason"] and backtest["reason"]["message"]
+    assert (f"Backtest: refused, {refused}" if refused else "Backtest: the other budgets predict") in parsed.text
+
+
 def test_every_run_is_listed(results: Path, parsed: Page) -> None:
     for study in ("simulated", "refused"):
         runs = pq.read_table(results / "tables" / study / "runs.parquet", columns=["run"])["run"].to_pylist()
@@ -154,6 +202,9 @@ def test_a_study_without_laws_gives_reasons_and_no_number(results: Path, parsed:
             assert reason["code"].replace("_", " ") in section
             assert reason["message"] in section
     assert "Not measured: no cell has 3 or more seeds" in section
+    for answer in document(results, "approaches", "refused")["approaches"].values():
+        assert answer["reason"]["message"] in section
+    assert document(results, "sensitivity", "refused")["reason"]["message"] in section
 
 
 def test_text_from_outside_is_escaped(page: Path) -> None:
@@ -167,15 +218,15 @@ def test_simulated_studies_say_so(parsed: Page) -> None:
 
 
 def test_a_page_rendered_twice_is_the_same(page: Path, results: Path, tmp_path: Path) -> None:
-    manifests = results / "corpora" / "prose" / "manifest.json", results / "tokens" / "prose" / "manifest.json"
-    render_report(["simulated", "refused"], *manifests, results, tmp_path / "again.html")
+    render_report(["simulated", "refused"], *manifests(results), results, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
 def test_a_missing_study_or_manifest_is_named(results: Path, tmp_path: Path) -> None:
-    manifests = results / "corpora" / "prose" / "manifest.json", results / "tokens" / "prose" / "manifest.json"
     with pytest.raises(TableError, match="absent"):
-        render_report(["absent"], *manifests, results, tmp_path / "page.html")
+        render_report(["absent"], *manifests(results), results, tmp_path / "page.html")
     with pytest.raises(CorpusError, match="nowhere"):
-        render_report(["simulated"], tmp_path / "nowhere.json", manifests[1], results, tmp_path / "page.html")
+        render_report(
+            ["simulated"], [tmp_path / "nowhere.json"], manifests(results)[1], results, tmp_path / "page.html"
+        )
     assert not (tmp_path / "page.html").exists()

@@ -226,7 +226,7 @@ def test_lstm_by_hand() -> None:
 
 def test_universal_transformer_counts_parameters_once_and_work_every_time() -> None:
     once, deep = gpt2(2, 128), gpt2(6, 128)
-    reused = UniversalShape(2, 128, 1, 512, 1024, 50257, "learned", 3)
+    reused = UniversalShape(2, 128, 1, 512, 1024, 50257, "learned", reuse=3)
     assert reused.params_by_group == once.params_by_group
     assert reused.params_non_embedding == 393_216
     assert reused.params_with_reuse == 3 * 393_216 == deep.params_with_reuse
@@ -237,7 +237,9 @@ def test_universal_transformer_counts_parameters_once_and_work_every_time() -> N
 ARCHITECTURES: list[Architecture] = [
     *PUBLISHED_SHAPES.values(),
     LSTMShape(4, 32, 128, 1000),
-    UniversalShape(2, 24, 3, 96, 64, 500, "rotary", 4),
+    UniversalShape(2, 24, 3, 96, 64, 500, "rotary", reuse=4),
+    Shape(2, 24, 3, 96, 64, 500, head_dim=12, tied=False),
+    LSTMShape(1, 32, 128, 1000, tied=False),
 ]
 
 
@@ -269,11 +271,26 @@ def test_groups_sum_to_the_total(n_layer: int, heads: int, size: int, inner: int
         assert sum(shape.flops_by_group(name).values()) == shape.flops_per_token(name)
 
 
+def test_heads_of_their_own_width_and_an_untied_head_are_counted() -> None:
+    """By hand: 4 d d_attn + 2 d d_ff a layer, biases 3 d_attn + d + d_ff + d, and V d more for the head."""
+    plain, shape = gpt2(2, 128), Shape(2, 128, 4, 512, 1024, 50257, head_dim=64, tied=False)
+    assert plain.d_attn == 128
+    assert shape.d_attn == 256
+    assert shape.params_non_embedding == 2 * (4 * 128 * 256 + 2 * 128 * 512) == 524_288
+    assert shape.params_by_group["biases"] == 2 * (3 * 256 + 128 + 512 + 128)
+    assert shape.params_by_group["head"] == 50257 * 128
+    assert shape.params_with_head - shape.params_non_embedding == 50257 * 128
+    groups = shape.flops_by_group("matmul")
+    assert groups["scores"] == groups["mixing"] == 6 * 2 * 1024 * 256
+    assert groups["head"] == plain.flops_by_group("matmul")["head"]
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: Shape(1, 8, 3, 32, 8, 256, head_dim=0), "head_dim is 0"),
         (lambda: LSTMShape(0, 8, 8, 256), "n_layer is 0"),
-        (lambda: UniversalShape(1, 8, 1, 32, 8, 256, "rotary", 0), "reuse is 0"),
+        (lambda: UniversalShape(1, 8, 1, 32, 8, 256, "rotary", reuse=0), "reuse is 0"),
         (lambda: UniversalShape(1, 9, 2, 32, 8, 256), "n_head 2 does not divide"),
         (lambda: ChinchillaShape(1, 8, 1, 0, 8), "d_head is 0"),
     ],

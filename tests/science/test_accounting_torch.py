@@ -71,7 +71,7 @@ def test_lstm(n_layer: int, width: int) -> None:
 
 @pytest.mark.parametrize(("n_layer", "width", "heads", "reuse"), [(1, 8, 1, 2), (2, 24, 3, 4)])
 def test_universal_transformer(n_layer: int, width: int, heads: int, reuse: int) -> None:
-    shape = UniversalShape(n_layer, width, heads, 4 * width, CONTEXT, VOCABULARY, "learned", reuse)
+    shape = UniversalShape(n_layer, width, heads, 4 * width, CONTEXT, VOCABULARY, "learned", reuse=reuse)
     params, flops = counted(Universal(n_layer, width, heads, 4 * width, reuse))
     assert params == shape.params_total
     assert flops == shape.flops_per_token("matmul") * BATCH * CONTEXT

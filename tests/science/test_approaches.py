@@ -6,7 +6,15 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.science.simulated import EPOCH, SIX_N, curves_of, study
 
-from scaling_lab.science.approaches import ApproachOptions, Runs, budget_profiles, budgets_of, compare_approaches
+from scaling_lab.science.approaches import (
+    Approaches,
+    ApproachOptions,
+    Question,
+    Runs,
+    budget_profiles,
+    compare_approaches,
+    law_frontier,
+)
 from scaling_lab.science.bootstrap import BootstrapOptions
 from scaling_lab.science.curve_envelope import Curve, bootstrap_curve_envelope, fit_curve_envelope, smooth
 from scaling_lab.science.fitting import Objective
@@ -16,19 +24,33 @@ from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 FEW_STARTS = LAWS["hoffmann"].start_grid()[::45]
 FLOPS = 1e22
+QUESTION = Question(np.array([FLOPS]), SIX_N, (1e5, 1e14))
 
 
 def options(seed: int = 0, level: float = 0.9) -> ApproachOptions:
     return ApproachOptions(Objective(), BootstrapOptions(200, level, seed, starts=2), FEW_STARTS)
 
 
+def answers(runs: Runs, chosen: ApproachOptions, curves: list[Curve] | None = None) -> Approaches:
+    return compare_approaches(runs, QUESTION, budget_profiles(runs, SIX_N), SIX_N, chosen, curves)
+
+
+def values_of(answer: Approaches) -> dict[str, dict[str, float]]:
+    """a, b and the optimum at the only budget, by approach."""
+    return {
+        name: {key: estimate.value for key, estimate in (found.exponents | found.optima[0]).items()}
+        for name, found in answer.allocations.items()
+    }
+
+
 def test_noise_free_runs_return_the_truth_by_every_approach() -> None:
     runs = study(EPOCH, np.random.default_rng(0), 0.0, sizes=25)
-    answer = compare_approaches(runs, FLOPS, SIX_N, options(), curves_of(EPOCH, runs))
+    answer = answers(runs, options(), curves_of(EPOCH, runs))
     truth, a = closed_form_optimum(EPOCH, FLOPS), 0.512612
-    found = {name: x.estimates for name, x in answer.allocations.items()}
+    found = values_of(answer)
     assert set(found) == {
         "envelope", "isoflop_parabola", "isoflop_recentred", "isoflop_akima", "parametric", "variable_projection",
+        "kaplan",
     }  # fmt: skip
     for name in ("parametric", "variable_projection"):
         assert found[name]["a"] == pytest.approx(a, abs=1e-5)
@@ -40,27 +62,25 @@ def test_noise_free_runs_return_the_truth_by_every_approach() -> None:
     assert found["isoflop_recentred"]["params"] == pytest.approx(float(truth.params), rel=0.005)
     assert found["envelope"]["a"] == pytest.approx(a, abs=0.02)
     assert found["envelope"]["a"] + found["envelope"]["b"] == pytest.approx(1, abs=1e-3)
-    assert answer.bias is not None
-    assert answer.bias.exponent_shift == pytest.approx(0, abs=1e-5)
-    assert answer.surface is not None
 
 
 def test_the_approaches_agree_when_schedules_match_and_not_when_they_do_not() -> None:
     """papers.md F16. One long cosine cut at every budget, as in Kaplan et al.: curves in mid-schedule."""
     rng = np.random.default_rng(1)
     runs = study(EPOCH, rng, 0.002)
-    matched = compare_approaches(runs, FLOPS, SIX_N, options(), curves_of(EPOCH, runs))
-    assert not matched.disagreements
+    matched = answers(runs, options(), curves_of(EPOCH, runs))
+    assert not [pair for pair in matched.disagreements if pair.exponent and "kaplan" not in (pair.first, pair.second)]
     longer = (runs.tokens.max() / runs.tokens) ** 0.5
     cut = curves_of(EPOCH, runs, longer)
     contaminated = Runs(runs.params, runs.tokens, runs.flops, np.array([curve.loss[-1] for curve in cut]))
-    answer = compare_approaches(contaminated, FLOPS, SIX_N, options(), cut)
+    answer = answers(contaminated, options(), cut)
     refusal = answer.allocations["envelope"].refusal
     assert refusal is not None
     assert "mid-schedule" in refusal.message
     unfiltered = fit_curve_envelope(cut, final_part=0.0)
     assert abs(unfiltered.a - 0.5126) > 0.02
-    parabola = answer.allocations["isoflop_parabola"].intervals["a"]
+    parabola = answer.allocations["isoflop_parabola"].exponents["a"].interval
+    assert parabola is not None
     assert not parabola.low <= 0.512612 <= parabola.high
 
 
@@ -72,12 +92,15 @@ def test_drawn_laws_are_recovered_by_all_approaches(
     """The law is drawn by its terms at 1e9 parameters and 2e10 tokens; the interval is wide: 90 % misses one in ten."""
     law = {"E": offset, "A": 0.3 * share * 1e9**alpha, "B": 0.3 * 2e10**beta, "alpha": alpha, "beta": beta}
     runs = study(law, np.random.default_rng(seed), 0.001, sizes=21, factor=5.0)
-    answer = compare_approaches(runs, FLOPS, SIX_N, options(seed), curves_of(law, runs))
+    answer = answers(runs, options(seed), curves_of(law, runs))
     truth = {"a": beta / (alpha + beta), "params": float(closed_form_optimum(law, FLOPS).params)}
     for name, allocation in answer.allocations.items():
+        if name == "kaplan":  # another form than the one planted
+            continue
         assert allocation.refusal is None, name
         for quantity, value in truth.items():
-            interval = allocation.intervals[quantity]
+            interval = (allocation.exponents | allocation.optima[0])[quantity].interval
+            assert interval is not None
             wider = 2 * (interval.high - interval.low)
             assert interval.low - wider <= value <= interval.high + wider, (name, quantity)
 
@@ -86,26 +109,48 @@ def test_refused_approaches_are_part_of_the_answer() -> None:
     runs = study(EPOCH, np.random.default_rng(0), 0.002)
     one = runs.flops == runs.flops[0]
     few = Runs(runs.params[one], runs.tokens[one], runs.flops[one], runs.loss[one])
-    answer = compare_approaches(few, FLOPS, SIX_N, options())
+    answer = answers(few, options())
     assert "envelope" not in answer.allocations
     refusal = answer.allocations["isoflop_parabola"].refusal
     assert refusal is not None
     assert refusal.code is RefusalCode.TOO_FEW_POINTS
-    assert answer.bias is None
     same_data = Runs(runs.params, np.full_like(runs.tokens, 1e10), runs.flops, runs.loss)
-    blind = compare_approaches(same_data, FLOPS, SIX_N, options())
-    for name in ("parametric", "variable_projection"):
+    blind = answers(same_data, options())
+    for name in ("parametric", "variable_projection", "kaplan"):
         refused = blind.allocations[name].refusal
         assert refused is not None
         assert refused.code is RefusalCode.SINGLE_VALUE
-    assert blind.surface is None
 
 
-def test_budgets_are_grouped_by_gaps() -> None:
-    flops = np.array([1e20, 1.02e18, 1e18, 0.99e20, 5e19])
-    assert budgets_of(flops).tolist() == [2, 0, 0, 2, 1]
-    runs = Runs(np.arange(1.0, 6.0), np.ones(5), flops, np.ones(5))
-    assert [profile.flops for profile in budget_profiles(runs, SIX_N)] == pytest.approx([1.00995e18, 0.994987e20])
+def test_budgets_of_four_sizes_are_profiles() -> None:
+    flops = np.array([1e20, 1.015e18, 1e18, 0.99e20, 5e19, 1.01e18, 1e20, 1.005e18, 1e20, 5e19])
+    runs = Runs(np.arange(1.0, 11.0), np.ones(10), flops, 3 + 0.1 * np.sin(np.arange(10.0)))
+    found = budget_profiles(runs, SIX_N)
+    assert [profile.flops for profile in found] == pytest.approx([1.00748e18, 0.997491e20], rel=1e-5)
+    assert found[0].params.tolist() == [2, 3, 6, 8]
+
+
+def test_kaplans_frontier_is_the_analytic_one() -> None:
+    """At C = 6 N D the loss of Eq 1.5 is least where r (Nc / N)^r = Dc / D, r = alpha_N / alpha_D."""
+    law = {"Nc": 6.4e13, "Dc": 1.8e13, "alpha_N": 0.076, "alpha_D": 0.103}
+    budgets = np.array([1e21, 1e24])
+    found = law_frontier(LAWS["kaplan"], law, (1e18, 1e21), Question(budgets, SIX_N, (1e3, 1e15)))
+    r = law["alpha_N"] / law["alpha_D"]
+    params = (r * law["Nc"] ** r * budgets / 6 / law["Dc"]) ** (1 / (1 + r))
+    assert found.params == pytest.approx(params, rel=1e-5)
+    assert found.tokens == pytest.approx(budgets / 6 / params, rel=1e-5)
+    assert float(found.a) == pytest.approx(1 / (1 + r), abs=1e-6)
+    assert float(found.b) == pytest.approx(r / (1 + r), abs=1e-6)
+
+
+def test_every_budget_has_its_optimum() -> None:
+    runs = study(EPOCH, np.random.default_rng(0), 0.0, sizes=9)
+    two = Question(np.array([1e21, 1e23]), SIX_N, (1e5, 1e14))
+    answer = compare_approaches(runs, two, budget_profiles(runs, SIX_N), SIX_N, options())
+    for name in ("isoflop_parabola", "parametric"):
+        near, far = answer.allocations[name].optima
+        assert far["params"].value / near["params"].value == pytest.approx(100**0.512612, rel=0.01)
+        assert near["tokens_per_param"].value == pytest.approx(near["tokens"].value / near["params"].value)
 
 
 def test_smoothing_keeps_a_line_and_takes_the_noise() -> None:

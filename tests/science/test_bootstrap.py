@@ -114,6 +114,13 @@ def test_lower_envelope_is_the_pareto_set() -> None:
     assert lower_envelope(flops, loss).tolist() == [1, 3, 5]
 
 
+def test_runs_of_one_budget_compete_as_one_cost() -> None:
+    """Whole steps make the worse run of a budget 1 % cheaper: it is no point of the envelope for that."""
+    flops = np.array([0.99, 1.0, 1.98, 2.0, 4.0])
+    loss = np.array([5.0, 4.9, 4.5, 4.6, 4.0])
+    assert lower_envelope(flops, loss).tolist() == [1, 2, 4]
+
+
 def test_envelope_laws_are_recovered() -> None:
     flops = np.repeat(np.geomspace(1e10, 1e14, 6), 2)
     params = 0.3 * flops**0.5 * np.tile([1.0, 3.0], 6)

@@ -82,9 +82,9 @@ def test_the_mean_with_default_tolerances_is_the_trap_that_the_sum_avoids() -> N
         value, jacobian = (v[0] for v in law.log_prediction(full, logs))
         residual, delta = value - np.log(loss), 1e-3
         psi = np.clip(residual, -delta, delta)
-        jacobian[:, 0] *= np.exp(theta[0])
+        jacobian[0] *= np.exp(theta[0])
         huber = np.where(np.abs(residual) <= delta, residual**2 / 2, delta * (np.abs(residual) - delta / 2))
-        return float(huber.mean()), np.asarray((psi[:, None] * jacobian).mean(axis=0))
+        return float(huber.mean()), np.asarray((jacobian * psi).mean(axis=1))
 
     starts = law.start_grid()[4::90]
     starts[:, 0] = np.log(starts[:, 0])

@@ -3,8 +3,6 @@
 import pytest
 
 from scaling_lab.science.hyperparameters import (
-    BATCH_RULES,
-    LEARNING_RATE_RULES,
     PUBLISHED_BATCHES,
     PUBLISHED_RATES,
     deepseek_batch,
@@ -41,18 +39,17 @@ C = 6 * N * D
     ],
 )
 def test_kaplan_rate(params: float, rate: float) -> None:
-    assert kaplan_rate(params, 0, 1, 0, 0) == pytest.approx(rate, rel=2e-6)
-    assert PUBLISHED_RATES["kaplan"](params, D, C) == kaplan_rate(params, 0, 1, 0, 0)
-    assert kaplan_rate(params, 0, 2, 0, 0) == pytest.approx(2 * rate, rel=2e-6)
+    assert kaplan_rate(params) == pytest.approx(rate, rel=2e-6)
+    assert PUBLISHED_RATES["kaplan"](params, D, C) == kaplan_rate(params)
 
 
 def test_kaplan_rate_refuses_sizes_near_its_zero() -> None:
     """By its line the rate is zero at 1.2126246e10."""
-    slope = (kaplan_rate(1e9, 0, 1, 0, 0) - kaplan_rate(1e8, 0, 1, 0, 0)) / 1  # per decade
-    decades = -kaplan_rate(1e10, 0, 1, 0, 0) / slope
+    slope = kaplan_rate(1e9) - kaplan_rate(1e8)  # per decade
+    decades = -kaplan_rate(1e10) / slope
     assert 1e10 * 10**decades == pytest.approx(1.2126246e10, rel=1e-7)
     with pytest.raises(ValueError, match=r"up to 1e10 non-embedding parameters, not 1\.01e"):
-        kaplan_rate(1.01e10, 0, 1, 0, 0)
+        kaplan_rate(1.01e10)
 
 
 def test_rules_at_a_billion_parameters() -> None:
@@ -100,8 +97,3 @@ def test_rules_by_name() -> None:
         },
         rel=1e-5,
     )
-
-
-def test_the_names_that_studies_use() -> None:
-    assert set(LEARNING_RATE_RULES) == {"power", "kaplan"}
-    assert set(BATCH_RULES) == {"power"}

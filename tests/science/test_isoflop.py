@@ -7,7 +7,7 @@ from scaling_lab.science.backtest import backtest_isoflop
 from scaling_lab.science.bootstrap import BootstrapOptions
 from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop, fit_profile
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
-from scaling_lab.science.laws import Array, hoffmann
+from scaling_lab.science.laws import LAWS, Array, hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.valley import grid_bias, recentred, with_akima
@@ -153,7 +153,7 @@ def test_draws_repeat_and_report_failures() -> None:
 @pytest.mark.parametrize(("law", "factor", "ratio"), [(PRINTED, 4, 1.01318), (EPOCH, 16, 0.98440)])
 def test_the_bias_of_a_grid_is_estimated_from_a_surface(law: dict[str, float], factor: float, ratio: float) -> None:
     """papers.md F11 again, this time by the function that a user calls."""
-    bias = grid_bias(profiles(law, factor), law, SIX_N)
+    bias = grid_bias(profiles(law, factor), LAWS["hoffmann"], law, SIX_N)
     assert np.mean(bias.ratio) == pytest.approx(ratio, abs=2e-5)
     assert bias.exponent_shift == pytest.approx(0, abs=1e-6)
 
@@ -161,10 +161,10 @@ def test_the_bias_of_a_grid_is_estimated_from_a_surface(law: dict[str, float], f
 def test_the_bias_of_a_shared_grid_is_in_the_exponent() -> None:
     sizes = np.geomspace(5e7, 5e9, 15)
     fits = [fit_profile(c, sizes, hoffmann(sizes, c / (6 * sizes), **PRINTED), SIX_N) for c in BUDGETS]
-    bias = grid_bias(fits, PRINTED, SIX_N)
+    bias = grid_bias(fits, LAWS["hoffmann"], PRINTED, SIX_N)
     assert bias.exponent_found == pytest.approx(0.42593, abs=1e-5)
     assert bias.exponent_shift == pytest.approx(0.42593 - 0.45161, abs=2e-4)
-    akima = grid_bias([with_akima(p, SIX_N) for p in fits], PRINTED, SIX_N)
+    akima = grid_bias([with_akima(p, SIX_N) for p in fits], LAWS["hoffmann"], PRINTED, SIX_N)
     assert abs(akima.exponent_shift) < 0.004
 
 

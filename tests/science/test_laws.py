@@ -330,7 +330,7 @@ def test_log_form_is_the_function_and_its_derivative(name: str, data: st.DataObj
         step = np.zeros(theta.shape[1])
         step[j] = 1e-5
         difference = (predicted(theta + step) - predicted(theta - step)) / 2e-5
-        assert np.allclose(jacobian[:, :, j], difference, rtol=1e-4, atol=1e-5)
+        assert np.allclose(jacobian[:, j], difference, rtol=1e-4, atol=1e-5)
 
 
 def test_a_law_that_predicts_nothing_positive_gives_nan() -> None:
@@ -338,7 +338,7 @@ def test_a_law_that_predicts_nothing_positive_gives_nan() -> None:
     value, jacobian = law.log_prediction(np.array([[np.log(1e9), 0.0]]), {"X": np.log([1e8, 1e10])})
     assert np.isfinite(value[0, 0])
     assert np.isnan(value[0, 1])
-    assert np.isnan(jacobian[0, 1]).all()
+    assert np.isnan(jacobian[0, :, 1]).all()
 
 
 @pytest.mark.parametrize("name", sorted(LAWS))

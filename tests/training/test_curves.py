@@ -59,8 +59,8 @@ def test_long_runs_have_geometric_rows_and_every_evaluation() -> None:
 
 
 def test_evaluations_halve_the_run() -> None:
-    assert evaluation_steps(100, 3).tolist() == [25, 50, 100]
-    assert evaluation_steps(2, 5).tolist() == [1, 2]
+    assert evaluation_steps(run_spec(evaluation__points=3)).tolist() == [25, 50, 100]
+    assert evaluation_steps(run_spec(tokens=256, evaluation__points=5, schedule__warmup_tokens=0)).tolist() == [1, 2]
 
 
 def test_a_state_comes_back_as_it_was(spec: RunSpec) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import run_spec
 from scaling_lab.corpus.store import TokenStore
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
-from scaling_lab.training.data import TrainingStream, chunk_bounds, epoch_order, evaluation_windows
+from scaling_lab.training.data import TrainingStream, chunk_bounds, evaluation_windows, window_order
 
 
 @pytest.fixture
@@ -21,11 +21,46 @@ def store(dataset: Path) -> TokenStore:
 
 def test_a_run_sees_each_of_its_first_tokens_once(store: TokenStore, spec: RunSpec) -> None:
     windows = TrainingStream(store, spec).batches(0, spec.steps).flatten(0, 1).numpy()
-    starts = epoch_order(spec.seed, spec.tokens // 32, 0) * 32
+    starts = window_order(spec, 0) * 32
     stream = store.read("train", 0, spec.tokens)
     assert sorted(starts) == list(range(0, spec.tokens, 32))
     assert np.array_equal(windows[np.argsort(starts), :-1].ravel(), stream)
     assert np.array_equal(windows[np.argsort(starts), 1:].ravel(), np.roll(stream, -1))
+
+
+@pytest.mark.parametrize("page_tokens", [32 * 10, 2**18])
+@given(steps=st.integers(2, 200), more=st.integers(0, 200), seed=st.integers(0, 3))
+def test_the_order_of_a_trunk_is_nested_in_the_horizon(page_tokens: int, steps: int, more: int, seed: int) -> None:
+    available = 128 * 450 + 17
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scaling_lab.training.data.PAGE_TOKENS", page_tokens)
+        short, long = (
+            window_order(
+                run_spec(tokens=128 * n, schedule__trunk=True, schedule__warmup_tokens=0, seed=seed), available
+            )
+            for n in (steps, steps + more)
+        )
+    assert len(short) == 4 * steps
+    assert np.array_equal(long[: len(short)], short)
+    assert len(set(long)) == len(long)
+    pages = max(1, page_tokens // 32)
+    assert np.array_equal(np.sort(long // pages), long // pages)
+    assert long.max() < available // 32
+
+
+def test_the_windows_of_a_trunk_are_shuffled_and_differ_between_seeds() -> None:
+    orders = [window_order(run_spec(schedule__trunk=True, seed=seed), 10**6) for seed in (0, 1)]
+    assert not np.array_equal(*orders)
+    assert (np.diff(orders[0]) != 1).mean() > 0.9
+
+
+def test_a_horizon_of_a_trunk_sees_the_tokens_of_a_longer_one(store: TokenStore) -> None:
+    """Targets too: the last of a page is the next page's first token, not the first of the stream."""
+    whole = store.tokens("train") // 128 * 128
+    short, long = (
+        TrainingStream(store, run_spec(tokens=tokens, schedule__trunk=True)) for tokens in (128 * 150, whole)
+    )
+    assert np.array_equal(short.batches(0, 150), long.batches(0, 150))
 
 
 def test_order_depends_on_the_seed_and_not_on_the_chunks(store: TokenStore, spec: RunSpec) -> None:
@@ -43,9 +78,16 @@ def test_every_epoch_passes_over_the_unique_tokens_in_another_order(store: Token
     assert sorted(second.tolist()) == sorted(first.tolist())
     assert not torch.equal(first, second)
     text = store.read("train", 0, 4800).astype(np.int64)
-    assert np.array_equal(rest[:, 0], text[epoch_order(0, 150, 2)[:100] * 32])
+    assert np.array_equal(rest[:, 0], text[window_order(spec, 0, epoch=2)[:100] * 32])
     resumed = TrainingStream(store, spec)
     assert all(torch.equal(resumed.batches(s, s + 1)[0], found[4 * s : 4 * s + 4]) for s in (99, 37, 38, 75))
+
+
+def test_epochs_are_the_same_whatever_the_horizon_of_a_trunk(store: TokenStore) -> None:
+    short, long = (run_spec(tokens=128 * n, unique_tokens=128 * 20, schedule__trunk=True) for n in (50, 100))
+    first, second = (TrainingStream(store, spec).batches(0, 50) for spec in (short, long))
+    assert torch.equal(first, second)
+    assert first[..., :-1].numel() == 50 * 128
 
 
 def test_the_first_epoch_is_that_of_a_single_pass(store: TokenStore) -> None:

@@ -8,9 +8,10 @@ from tests.workflow.conftest import SMOKE, Workflow
 pytestmark = pytest.mark.slow
 
 STUDY = "config/studies/smoke.yaml"
-RUNS = 15
+RUNS = 17
 # Everything after the tables, but for what only the question and the options change.
-ANALYSIS = {"fit": 6, "backtest": 1, "measure_noise": 1, "plan": 1, "figure": 6, "report": 1, "publish": 1, "all": 1}
+DECISION = {"compare_approaches": 1, "plan": 1, "measure_sensitivity": 1}
+ANALYSIS = {"fit": 6, "backtest": 1, "measure_noise": 1, **DECISION, "figure": 6, "report": 1, "publish": 1, "all": 1}
 
 
 def test_one_more_token_count_adds_its_runs_and_what_depends_on_them(workflow: Workflow) -> None:
@@ -42,7 +43,7 @@ def test_a_fit_option_refits_only(workflow: Workflow) -> None:
 
 def test_a_budget_plans_again(workflow: Workflow) -> None:
     workflow.edit(STUDY, "fits:", "plan:\n  budget_multiples: [10]\nfits:")
-    expected = {"specify_study": 1, "plan": 1, "figure": 6, "report": 1, "publish": 1, "all": 1}
+    expected = {"specify_study": 1, **DECISION, "figure": 6, "report": 1, "publish": 1, "all": 1}
     assert workflow.planned() == expected
 
 

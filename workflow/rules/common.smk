@@ -1,11 +1,19 @@
 """The only Python of the workflow: the validated configuration, and helpers that look things up in it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
+from scaling_lab.datasets import corpus_id, source_ids
 from scaling_lab.errors import ConfigError
-from scaling_lab.experiment import load_experiment, memory_mb, priority, runtime_minutes
+from scaling_lab.experiment import (
+    load_experiment,
+    memory_mb,
+    priority,
+    runtime_minutes,
+    trunk_priority,
+)
 from scaling_lab.progress import follow_progress, hold_results_lock
 from scaling_lab.spec import canonical_json
 
@@ -14,6 +22,17 @@ try:
     RUNS = EXPERIMENT.runs
 except ConfigError as error:
     raise WorkflowError(error)
+
+try:
+    TEXTS = EXPERIMENT.texts
+except ConfigError as error:
+    # A dry run also plans an experiment whose text lies on another machine.
+    if not any(
+        re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", word) for word in sys.argv
+    ):
+        raise WorkflowError(error)
+    TEXTS = {}
+    print(f"{error}; planned without it", file=sys.stderr)
 
 CONFIG = EXPERIMENT.config
 PACKAGE = Path(workflow.basedir) / "src" / "scaling_lab"
@@ -33,7 +52,10 @@ wildcard_constraints:
     study="[a-z0-9_]+",
     source="[a-z0-9_-]+",
     tokens="[0-9]+",
+    corpus="[^/]+",
+    dataset="[^/]+",
     run="[^/]+",
+    trunk="[^/]+",
 
 
 def code(*patterns):
@@ -52,6 +74,49 @@ def spec_of(wildcards):
     return RUNS[wildcards.run]
 
 
+def dataset_of(wildcards):
+    return EXPERIMENT.datasets[wildcards.dataset]
+
+
+def corpus_of(wildcards):
+    return EXPERIMENT.corpora[wildcards.corpus]
+
+
+def blocks_of(wildcards):
+    corpus = corpus_id(dataset_of(wildcards))
+    return f"results/corpora/{corpus}/blocks.parquet"
+
+
+def corpus_files(name):
+    """An input function: the file `name` of every text of a corpus."""
+    return lambda wildcards: [
+        f"results/sources/{source}/{name}"
+        for source in source_ids(corpus_of(wildcards).corpus)
+    ]
+
+
+def trunk_of(wildcards):
+    return EXPERIMENT.trunks[wildcards.trunk]
+
+
+def segment_of(wildcards):
+    return trunk_of(wildcards).segment(int(wildcards.tokens))
+
+
+def segment_before(wildcards):
+    """The manifest of the segment that one starts from, if any. Ancient: what it holds follows from its name alone."""
+    tokens = trunk_of(wildcards).before(int(wildcards.tokens))
+    return ancient(f"results/trunks/{wildcards.trunk}/{tokens}.json") if tokens else []
+
+
+def branch_of(wildcards):
+    """The manifest of the trunk that a run is the cooldown of, if any. Ancient, as above."""
+    spec = spec_of(wildcards)
+    if not spec.shares_trunk:
+        return []
+    return ancient(f"results/trunks/{spec.trunk_id}/{spec.branch_tokens}.json")
+
+
 def run_files(name):
     """An input function: the file `name` of every run of a study."""
     return lambda wildcards: [
@@ -66,6 +131,12 @@ def study_files(pattern, names):
         for study, definition in EXPERIMENT.studies.items()
         for name in names(definition)
     ]
+
+
+def plans_of(study):
+    """Documents of a study beside its fits: results/plans/{study}/{name}.json."""
+    choices = ["approaches", "sensitivity"] if study.plans else []
+    return ["plan", "backtest", "noise", *choices]
 
 
 onstart:

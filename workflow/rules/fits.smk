@@ -1,4 +1,4 @@
-"""Fits: each law of a study with its intervals, the backtest, and the plan for larger budgets."""
+"""Fits: each law of a study with its intervals, the backtest, the plan for larger budgets, and what it hangs on."""
 
 FIT_CODE = ["science/**/*.py", "fits/*.py"]
 
@@ -69,6 +69,29 @@ rule measure_noise:
         "scaling-lab measure-noise {input.runs} --options {params.options:q} --output {output.noise} > {log} 2>&1"
 
 
+rule compare_approaches:
+    """What every approach says of the best size and data at the plan's budgets, in one table."""
+    input:
+        runs=rules.collect.output.runs,
+        curves=rules.collect.output.curves,
+        code=code(*FIT_CODE),
+    output:
+        approaches="results/plans/{study}/approaches.json",
+    log:
+        "results/logs/compare_approaches/{study}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
+        plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
+    shell:
+        "scaling-lab compare-approaches {input.runs} --curves {input.curves} --options {params.options:q} --plan {params.plan:q}"
+        " --output {output.approaches} > {log} 2>&1"
+
+
 rule plan:
     """The compute-optimal model for each budget of the study, with intervals and warnings."""
     input:
@@ -89,7 +112,31 @@ rule plan:
         runtime=30,
     params:
         plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
-        training=CONFIG.training.model_dump_json(),
+        training=lambda wildcards: EXPERIMENT.settings[
+            wildcards.study
+        ].training.model_dump_json(),
     shell:
         "scaling-lab plan-study {input.runs} --fits results/fits/{wildcards.study} --backtest {input.backtest} --plan {params.plan:q} --training {params.training:q}"
         " --output {output.plan} > {log} 2>&1"
+
+
+rule measure_sensitivity:
+    """Decide the plan's first budget again under other choices, and without each run."""
+    input:
+        runs=rules.collect.output.runs,
+        plan=rules.plan.output.plan,
+        code=code(*FIT_CODE),
+    output:
+        sensitivity="results/plans/{study}/sensitivity.json",
+    log:
+        "results/logs/measure_sensitivity/{study}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
+    shell:
+        "scaling-lab measure-sensitivity {input.runs} --plan {input.plan} --options {params.options:q}"
+        " --output {output.sensitivity} > {log} 2>&1"

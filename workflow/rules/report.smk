@@ -13,7 +13,9 @@ rule specify_study:
     params:
         content=lambda wildcards: {
             "name": wildcards.study,
-            **study_of(wildcards).model_dump(mode="json", exclude={"grid"}),
+            **study_of(wildcards).model_dump(
+                mode="json", include={"question", "fit", "fits", "figures", "plan"}
+            ),
         },
     script:
         "../scripts/write_json.py"
@@ -25,13 +27,10 @@ rule report:
         studies=expand(rules.specify_study.output.study, study=CONFIG.studies),
         tables=expand(rules.collect.output.runs, study=CONFIG.studies),
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
-        plans=study_files(
-            "results/plans/{study}/{name}.json",
-            lambda s: ["plan", "backtest", "noise"],
-        ),
+        plans=study_files("results/plans/{study}/{name}.json", plans_of),
         figures=study_files("results/figures/{study}/{name}.svg", lambda s: s.figures),
-        corpus=rules.split_corpus.output.manifest,
-        tokens=rules.tokenize.output.manifest,
+        corpora=expand(rules.split_corpus.output.manifest, corpus=EXPERIMENT.corpora),
+        tokens=expand(rules.tokenize.output.manifest, dataset=EXPERIMENT.datasets),
         code=code("report/*.py", "report/*.j2", "report/*.css", *FIGURE_CODE),
     output:
         report="results/report.html",
@@ -42,6 +41,16 @@ rule report:
         "../../envs/cpu.yaml"
     params:
         studies=[f"--study {study}" for study in CONFIG.studies],
+        manifests=[
+            *(
+                f"--corpus results/corpora/{name}/manifest.json"
+                for name in EXPERIMENT.corpora
+            ),
+            *(
+                f"--tokens results/tokens/{name}/manifest.json"
+                for name in EXPERIMENT.datasets
+            ),
+        ],
     shell:
-        "scaling-lab report {params.studies} --corpus {input.corpus} --tokens {input.tokens} --results results"
+        "scaling-lab report {params.studies} {params.manifests} --results results"
         " --output {output.report} > {log} 2>&1"

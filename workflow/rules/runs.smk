@@ -1,4 +1,8 @@
-"""Runs: one folder for each content-addressed run, trained once, whichever studies ask for it."""
+"""Runs: one folder for each content-addressed run, trained once, whichever studies ask for it.
+
+Runs that differ in horizon alone may share a trunk: a chain of segments at the constant rate, of which each run is a
+cooldown.
+"""
 
 
 rule specify_run:
@@ -16,12 +20,54 @@ rule specify_run:
         "printf '%s\\n' {params.spec:q} > {output.spec} 2> {log}"
 
 
+rule specify_trunk:
+    """Write the complete description of a trunk."""
+    output:
+        spec="results/trunks/{trunk}/spec.json",
+    log:
+        "results/logs/specify_trunk/{trunk}.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        spec=lambda wildcards: canonical_json(trunk_of(wildcards).spec),
+    shell:
+        "printf '%s\\n' {params.spec:q} > {output.spec} 2> {log}"
+
+
+rule train_trunk:
+    """Train a trunk from one branch point to the next. The checkpoint, beside the manifest, is declared by no rule."""
+    input:
+        spec=rules.specify_trunk.output.spec,
+        start=segment_before,
+        tokens=lambda wildcards: f"results/tokens/{trunk_of(wildcards).spec.dataset}/manifest.json",
+    output:
+        manifest="results/trunks/{trunk}/{tokens}.json",
+    log:
+        "results/logs/train_trunk/{trunk}/{tokens}.log",
+    benchmark:
+        "results/benchmarks/train_trunk/{trunk}/{tokens}.tsv"
+    priority: lambda wildcards: trunk_priority(trunk_of(wildcards))
+    conda:
+        "../../envs/cpu.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: memory_mb(segment_of(wildcards), attempt),
+        runtime=lambda wildcards, attempt: runtime_minutes(
+            segment_of(wildcards), attempt
+        ),
+    shell:
+        "scaling-lab train-trunk {input.spec} {input.start} --tokens {wildcards.tokens} --dataset {input.tokens}"
+        " --threads {threads} --output {output.manifest} > {log} 2>&1"
+
+
 rule train:
-    """Train one model. An interrupted run goes on from its checkpoint, which no rule declares and none removes."""
+    """Train one model, or the cooldown of one. An interrupted run goes on from its checkpoint, which no rule declares."""
     input:
         spec=rules.specify_run.output.spec,
-        tokens=rules.tokenize.output.manifest,
-        subset=lambda wildcards: f"{TOKENS}/subsets/{spec_of(wildcards).data_tokens}.json",
+        tokens=lambda wildcards: f"results/tokens/{spec_of(wildcards).dataset}/manifest.json",
+        trunk=branch_of,
+        subset=lambda wildcards: f"results/tokens/{spec_of(wildcards).dataset}/subsets/{spec_of(wildcards).data_tokens}.json",
     output:
         metrics="results/runs/{run}/metrics.parquet",
         summary="results/runs/{run}/summary.json",
@@ -29,6 +75,8 @@ rule train:
         "results/logs/train/{run}.log",
     benchmark:
         "results/benchmarks/train/{run}.tsv"
+    wildcard_constraints:
+        run="(?!simulated-)[^/]+",
     priority: lambda wildcards: priority(spec_of(wildcards))
     conda:
         "../../envs/cpu.yaml"
@@ -37,4 +85,25 @@ rule train:
         mem_mb=lambda wildcards, attempt: memory_mb(spec_of(wildcards), attempt),
         runtime=lambda wildcards, attempt: runtime_minutes(spec_of(wildcards), attempt),
     shell:
-        "scaling-lab train {input.spec} --dataset {input.tokens} --threads {threads} > {log} 2>&1"
+        "scaling-lab train {input.spec} {input.trunk} --dataset {input.tokens} --threads {threads} > {log} 2>&1"
+
+
+rule simulate:
+    """Draw a run's losses from planted laws instead of training it: the same files, marked, under names of their own."""
+    input:
+        spec=rules.specify_run.output.spec,
+        code=code("simulator/*.py"),
+    output:
+        metrics="results/runs/{run}/metrics.parquet",
+        summary="results/runs/{run}/summary.json",
+    log:
+        "results/logs/simulate/{run}.log",
+    wildcard_constraints:
+        run="simulated-[^/]+",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    shell:
+        "scaling-lab simulate {input.spec} > {log} 2>&1"

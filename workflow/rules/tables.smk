@@ -20,7 +20,10 @@ rule collect:
     """One row per run in runs.parquet, one per recorded step in curves.parquet."""
     input:
         runs=rules.list_runs.output.runs,
-        tokens=rules.tokenize.output.manifest,
+        tokens=lambda wildcards: expand(
+            rules.tokenize.output.manifest,
+            dataset=EXPERIMENT.study_datasets[wildcards.study],
+        ),
         metrics=run_files("metrics.parquet"),
         summaries=run_files("summary.json"),
     output:

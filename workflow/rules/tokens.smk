@@ -1,26 +1,24 @@
 """Tokens: a tokenizer trained on the train split, shards in hash-shuffled order, nested subsets of D tokens."""
 
-TOKENS = f"results/tokens/{EXPERIMENT.dataset}"
-
 
 rule train_tokenizer:
     """Train (or unpack) the tokenizer on the train split alone."""
     input:
-        blocks=rules.split_corpus.output.blocks,
+        blocks=blocks_of,
     output:
-        tokenizer=f"{TOKENS}/tokenizer.json",
+        tokenizer="results/tokens/{dataset}/tokenizer.json",
     log:
-        f"results/logs/train_tokenizer/{EXPERIMENT.dataset}.log",
+        "results/logs/train_tokenizer/{dataset}.log",
     benchmark:
-        f"results/benchmarks/train_tokenizer/{EXPERIMENT.dataset}.tsv"
+        "results/benchmarks/train_tokenizer/{dataset}.tsv"
     conda:
         "../../envs/cpu.yaml"
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        kind=CONFIG.tokenizer.kind,
-        vocab_size=CONFIG.tokenizer.size,
+        kind=lambda wildcards: dataset_of(wildcards).tokenizer.kind,
+        vocab_size=lambda wildcards: dataset_of(wildcards).tokenizer.size,
     shell:
         "scaling-lab train-tokenizer {input.blocks} --kind {params.kind} --vocab-size {params.vocab_size}"
         " --output {output.tokenizer} > {log} 2>&1"
@@ -29,26 +27,26 @@ rule train_tokenizer:
 rule tokenize:
     """Encode every split and every transfer text into shards with document ends and one manifest."""
     input:
-        blocks=rules.split_corpus.output.blocks,
+        blocks=blocks_of,
         tokenizer=rules.train_tokenizer.output.tokenizer,
-        transfer=expand(
-            "results/sources/{source}/documents.parquet", source=CONFIG.transfer
+        transfer=lambda wildcards: expand(
+            rules.fetch_corpus.output.documents, source=dataset_of(wildcards).transfer
         ),
     output:
-        manifest=f"{TOKENS}/manifest.json",
+        manifest="results/tokens/{dataset}/manifest.json",
     log:
-        f"results/logs/tokenize/{EXPERIMENT.dataset}.log",
+        "results/logs/tokenize/{dataset}.log",
     benchmark:
-        f"results/benchmarks/tokenize/{EXPERIMENT.dataset}.tsv"
+        "results/benchmarks/tokenize/{dataset}.tsv"
     conda:
         "../../envs/cpu.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
     params:
-        transfer=[
+        transfer=lambda wildcards: [
             f"--transfer results/sources/{name}/documents.parquet"
-            for name in CONFIG.transfer
+            for name in dataset_of(wildcards).transfer
         ],
     shell:
         "scaling-lab tokenize {input.blocks} --tokenizer {input.tokenizer} {params.transfer}"
@@ -64,9 +62,9 @@ rule subset:
     input:
         manifest=rules.tokenize.output.manifest,
     output:
-        subset=f"{TOKENS}/subsets/{{tokens}}.json",
+        subset="results/tokens/{dataset}/subsets/{tokens}.json",
     log:
-        f"results/logs/subset/{EXPERIMENT.dataset}/{{tokens}}.log",
+        "results/logs/subset/{dataset}/{tokens}.log",
     priority: 100_000
     localrule: True
     conda:

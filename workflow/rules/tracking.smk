@@ -6,10 +6,7 @@ rule publish:
     input:
         tables=expand(rules.collect.output.runs, study=CONFIG.studies),
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
-        plans=study_files(
-            "results/plans/{study}/{name}.json",
-            lambda s: ["plan", "backtest", "noise"],
-        ),
+        plans=study_files("results/plans/{study}/{name}.json", plans_of),
         figures=study_files("results/figures/{study}/{name}.png", lambda s: s.figures),
     output:
         published="results/mlflow.json",

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling_lab.corpus.atomic import atomic_path, write_json
+from scaling_lab.corpus.manifests import write_json
 from scaling_lab.errors import CorpusError
+from scaling_lab.files import atomic_path
 
 SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("text", pa.string(), nullable=False)])
 SEPARATOR = "\n\n\n"

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from scaling_lab.corpus.atomic import atomic_path, read_json, write_json
+from scaling_lab.corpus.manifests import read_json, write_json
 from scaling_lab.corpus.splits import SPLITS, sample_blocks
 from scaling_lab.corpus.tokenizers import Tokenizer, load_tokenizer, read_split
 from scaling_lab.errors import CorpusError
-from scaling_lab.files import sha256_of
+from scaling_lab.files import atomic_path, sha256_of
 
 LARGEST_UINT16_VOCAB = 65536
 SHARD_NAME = re.compile(r".+-\d{5}\.(?:bin|idx)")

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling_lab.corpus.atomic import atomic_path, read_json, write_json
 from scaling_lab.corpus.documents import read_documents
+from scaling_lab.corpus.manifests import read_json, write_json
 from scaling_lab.errors import CorpusError
-from scaling_lab.files import sha256_of
+from scaling_lab.files import atomic_path, sha256_of
 
 SPLITS = ("train", "validation", "test", "unseen")
 PARAGRAPH = "\n\n"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_lab.corpus.atomic import read_json, write_json
+from scaling_lab.corpus.manifests import read_json, write_json
 from scaling_lab.errors import CorpusError
 from scaling_lab.files import sha256_of
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HFTokenizer
 
-from scaling_lab.corpus.atomic import atomic_path, read_json
+from scaling_lab.corpus.manifests import read_json
 from scaling_lab.corpus.wheels import Wheel, open_wheel
 from scaling_lab.errors import CorpusError
+from scaling_lab.files import atomic_path
 
 KINDS = ("bytes", "bpe", "gpt2")
 END_OF_TEXT = "<|endoftext|>"

@@ -15,7 +15,7 @@ from scaling_lab.figures.learning_curves import learning_curves
 from scaling_lab.figures.optimal_allocation import optimal_allocation
 from scaling_lab.figures.power_laws import power_laws
 from scaling_lab.figures.size_and_data import size_and_data
-from scaling_lab.figures.style import house_style, save
+from scaling_lab.figures.style import house_style, save, watermark
 from scaling_lab.files import atomic_path
 
 FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
@@ -39,7 +39,11 @@ def draw_figure(name: str, study: str, results: Path, output: Path) -> None:
     if name not in FIGURES:
         raise ConfigError(f"figure {name!r} is not one of {', '.join(FIGURES)}")
     with house_style():
-        drawing = FIGURES[name](StudyData(study, results))
+        data = StudyData(study, results)
+        drawing = FIGURES[name](data)
+        if data.simulated:
+            drawing.rows = [row | {"simulated": True} for row in drawing.rows]
+            watermark(drawing.figure, "SIMULATED")
         _write_csv(drawing, output.with_suffix(".csv"))
         save(drawing.figure, output)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -16,10 +14,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scaling_lab.errors import TableError
+from scaling_lab.fits.table import SHAPE_COLUMNS, VARIANT_COLUMNS
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.tables import read_rows
 
 Columns = dict[str, NDArray[Any]]
+
+
+def model_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells the model of a run from others, as text."""
+    return tuple(str(row.get(name)) for name in (*SHAPE_COLUMNS, *VARIANT_COLUMNS))
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,11 @@ class StudyData:
     def _all_runs(self) -> list[dict[str, Any]]:
         return read_rows(self.results / "tables" / self.name / "runs.parquet")
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the losses were drawn from planted laws. Nothing real ever shares a study with such runs."""
+        return any(row["simulated"] for row in self.runs)
+
     @cached_property
     def runs_by_id(self) -> dict[str, dict[str, Any]]:
         """Rows of runs.parquet by run."""
@@ -147,6 +156,16 @@ class StudyData:
         return _document(self.results / "plans" / self.name / "backtest.json")
 
     @cached_property
+    def approaches(self) -> dict[str, Any]:
+        """approaches.json."""
+        return _document(self.results / "plans" / self.name / "approaches.json")
+
+    @cached_property
+    def sensitivity(self) -> dict[str, Any]:
+        """sensitivity.json."""
+        return _document(self.results / "plans" / self.name / "sensitivity.json")
+
+    @cached_property
     def study(self) -> dict[str, Any]:
         """study.json: the question, the laws and the figures asked for. For the report alone: no figure hangs on it."""
         return _document(self.results / "tables" / self.name / "study.json")
@@ -155,12 +174,6 @@ class StudyData:
     def noise(self) -> dict[str, Any]:
         """noise.json."""
         return _document(self.results / "plans" / self.name / "noise.json")
-
-
-def vertex_interval(profile: Mapping[str, Any], level: float) -> tuple[float, float]:
-    """Interval of N at the vertex from its standard error in log N."""
-    reach = math.exp(NormalDist().inv_cdf((1 + level) / 2) * profile["params_opt_relative_se"])
-    return profile["params_opt"] / reach, profile["params_opt"] * reach
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from scaling_lab.figures.drawing import Drawing
-from scaling_lab.figures.inputs import Fit, StudyData, vertex_interval
+from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import FLOPS, loss_label, params_label, rounded, with_interval
 from scaling_lab.figures.style import (
     GREY,
@@ -64,7 +64,7 @@ def _profile(axes: Axes, profile: Mapping[str, Any], colour: Any, data: StudyDat
 
 
 def _vertex(axes: Axes, profile: Mapping[str, Any], data: StudyData, drawing: Drawing) -> None:
-    low, high = vertex_interval(profile, data.level)
+    low, high = (profile["params_opt_interval"][end] for end in ("low", "high"))
     at, loss = profile["params_opt"], profile["loss_opt"]
     axes.errorbar(at, loss, xerr=[[at - low], [high - at]], fmt="*", color=INK, markersize=9, capsize=5, zorder=5)
     drawing.record(

@@ -7,7 +7,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from scaling_lab.figures.drawing import Drawing
-from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.inputs import StudyData, model_of
 from scaling_lab.figures.labels import flops_label, params_label
 from scaling_lab.figures.style import log_counts, log_loss, new_figure, power_of_ten, size_colours, size_norm
 
@@ -39,10 +39,10 @@ def learning_curves(data: StudyData) -> Drawing:
 
 
 def _longest_runs(data: StudyData) -> set[str]:
-    """The run of each size with the most tokens; of several seeds, the first."""
-    best: dict[tuple[int, ...], dict[str, object]] = {}
+    """The run of each model with the most tokens; of several seeds, the first."""
+    best: dict[tuple[str, ...], dict[str, object]] = {}
     for row in sorted(data.runs, key=lambda r: (-r["tokens"], r["seed"])):
-        best.setdefault((row["n_layer"], row["d_model"], row["d_ff"]), row)
+        best.setdefault(model_of(row), row)
     return {str(row["run"]) for row in best.values()}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from scaling_lab.figures.drawing import Drawing
-from scaling_lab.figures.inputs import Fit, StudyData, vertex_interval
+from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import TOKENS, flops_label, params_label
 from scaling_lab.figures.style import (
     BLUE,
@@ -22,11 +24,8 @@ from scaling_lab.figures.style import (
     refused,
     shade_beyond,
 )
-from scaling_lab.fits.plan import SURFACES
-from scaling_lab.science.accounting import Shape
-from scaling_lab.science.laws import LAWS, Array
-from scaling_lab.science.optimum import numerical_optimum
-from scaling_lab.science.shapes import ShapeFamily
+from scaling_lab.fits.surface import SURFACES
+from scaling_lab.science.laws import Array
 
 _NAMES = {
     "hoffmann": "Hoffmann's law",
@@ -34,7 +33,6 @@ _NAMES = {
     "compute": "envelope",
     "isoflop": "IsoFLOP power law",
 }
-_SHAPE = ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,6 @@ class _Canvas:
     panels: list[Axes]
     data: StudyData
     drawing: Drawing
-    family: ShapeFamily
     budgets: list[float]  # of the plan
 
     @property
@@ -56,25 +53,27 @@ class _Canvas:
 def optimal_allocation(data: StudyData) -> Drawing:
     """N_opt and D_opt by three methods, carried on to the budgets of the plan; the ground beyond the data is shaded."""
     figure, panels = new_figure(2, 11.5, 5.2)
-    shapes = [Shape(*(row[name] for name in _SHAPE)) for row in data.runs]
-    family = ShapeFamily(shapes, data.options["params_convention"], data.options["flops_convention"])
     budgets = [budget["flops"] for budget in data.plan["budgets"]]
-    canvas = _Canvas(panels, data, Drawing(figure), family, budgets)
+    canvas = _Canvas(panels, data, Drawing(figure), budgets)
     _runs(canvas)
-    refusals = {}
-    basis = data.plan["basis"]
-    law = basis if basis in SURFACES else SURFACES[0]
-    for name, draw in ((law, _law), ("compute", _envelope), ("isoflop", _vertices)):
+    if data.plan["frontier"] is not None:
+        _law(canvas, data.plan["frontier"])
+    for name, draw in (("compute", _envelope), ("isoflop", _vertices)):
         fit = data.fit(name)
         if fit is not None and (fit.ok or name == "isoflop"):
             draw(canvas, fit)
-        if fit is not None and not fit.ok:
-            refusals[_NAMES[name]] = fit.reason
     _planned(canvas)
     _finish(canvas)
-    refused(panels[0], refusals, 60)
+    refused(panels[0], _refusals(data), 60)
     legend_below(figure, panels, 3)
     return canvas.drawing
+
+
+def _refusals(data: StudyData) -> dict[str, dict[str, str]]:
+    """Why what could be drawn is not: of the laws of L(N, D) only where the plan rests on none."""
+    missing = SURFACES[:1] if data.plan["frontier"] is None else ()
+    fits = {name: data.fit(name) for name in (*missing, "compute", "isoflop")}
+    return {_NAMES[name]: fit.reason for name, fit in fits.items() if fit is not None and not fit.ok}
 
 
 def _runs(canvas: _Canvas) -> None:
@@ -86,25 +85,15 @@ def _runs(canvas: _Canvas) -> None:
         canvas.drawing.record(name, "all runs", **{canvas.data.flops_column: flops, name: value})
 
 
-def _law(canvas: _Canvas, fit: Fit) -> None:
+def _law(canvas: _Canvas, frontier: Mapping[str, Any]) -> None:
     """The optimum of the plan's law, for models of the study's proportions, with the band of its draws."""
-    data, family, law = canvas.data, canvas.family, LAWS[fit.record["law"]]
-    costs = [row[data.flops_column] for row in data.runs]
-    grid = np.geomspace(min(costs), max([*costs, *canvas.budgets]) * 1.5, 60)
-    cost, span = family.flops_per_token, family.params_range
-    values = {name: fit.value(name) for name in law.parameter_names}
-    draws = {name: fit.draws[name][:, None] for name in law.parameter_names}
-    best = numerical_optimum(values, grid, cost, span, law.function)
-    drawn = numerical_optimum(draws, grid, cost, span, law.function)
-    label = f"{_NAMES[law.name]}, {100 * data.level:g} % interval"
-    for axes, name, value, spread in zip(
-        canvas.panels, canvas.names, (best.params, best.tokens), (drawn.params, drawn.tokens), strict=True
-    ):
-        low, high = np.quantile(spread, [(1 - data.level) / 2, (1 + data.level) / 2], axis=0)
-        axes.fill_between(grid, low, high, color=ORANGE, alpha=0.25, linewidth=0, zorder=1)
-        axes.plot(grid, value, color=ORANGE, zorder=2, label=label)
-        columns = {data.flops_column: grid, name: value, f"{name}_low": low, f"{name}_high": high}
-        canvas.drawing.record(name, label, **columns)
+    column, flops = canvas.data.flops_column, np.array(frontier["flops"])
+    label = f"{_NAMES[frontier['law']]}, {100 * frontier['level']:g} % interval"
+    for axes, name, key in zip(canvas.panels, canvas.names, ("params_opt", "tokens_opt"), strict=True):
+        value, low, high = (np.array(frontier[key][end]) for end in ("value", "low", "high"))
+        axes.fill_between(flops, low, high, color=ORANGE, alpha=0.25, linewidth=0, zorder=1)
+        axes.plot(flops, value, color=ORANGE, zorder=2, label=label)
+        canvas.drawing.record(name, label, **{column: flops, name: value, f"{name}_low": low, f"{name}_high": high})
 
 
 def _vertices(canvas: _Canvas, fit: Fit) -> None:
@@ -115,17 +104,13 @@ def _vertices(canvas: _Canvas, fit: Fit) -> None:
         _isoflop_laws(canvas, fit)
     if not profiles:
         return
-    flops, params, tokens = (np.array([p[key] for p in profiles]) for key in ("flops", "params_opt", "tokens_opt"))
-    low, high = np.array([vertex_interval(profile, data.level) for profile in profiles]).T
-    # At a fixed budget an interval of N is one of D, turned over.
-    cost = canvas.family.flops_per_token
-    in_tokens = (tokens * cost(params) / cost(high), tokens * cost(params) / cost(low))
-    for axes, name, value, ends in zip(
-        canvas.panels, canvas.names, (params, tokens), ((low, high), in_tokens), strict=True
-    ):
-        reach = [value - ends[0], ends[1] - value]
+    flops = np.array([profile["flops"] for profile in profiles])
+    for axes, name, key in zip(canvas.panels, canvas.names, ("params_opt", "tokens_opt"), strict=True):
+        value = np.array([profile[key] for profile in profiles])
+        low, high = (np.array([profile[f"{key}_interval"][end] for profile in profiles]) for end in ("low", "high"))
+        reach = [value - low, high - value]
         axes.errorbar(flops, value, yerr=reach, fmt="*", color=INK, markersize=10, capsize=4, zorder=4, label=label)
-        columns = {data.flops_column: flops, name: value, f"{name}_low": ends[0], f"{name}_high": ends[1]}
+        columns = {data.flops_column: flops, name: value, f"{name}_low": low, f"{name}_high": high}
         canvas.drawing.record(name, label, **columns)
 
 

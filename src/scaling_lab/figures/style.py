@@ -170,6 +170,13 @@ def shade_beyond(axes: Axes, largest: float) -> None:
     axes.text(largest, 0.03, " extrapolation", transform=axes.get_xaxis_transform(), color="#5A5A5A", fontsize=11)
 
 
+def watermark(figure: Figure, text: str) -> None:
+    """Large, pale red words across every panel, over its data, so that no crop is without them."""
+    for axes in figure.axes:
+        place: Any = {"transform": axes.transAxes, "ha": "center", "va": "center", "rotation": 25}
+        axes.text(0.5, 0.5, text, color="#B00020", alpha=0.35, fontsize=34, zorder=100, **place)
+
+
 def refused(axes: Axes, reasons: Mapping[str, Mapping[str, str]], width: int = 44) -> None:
     """Say above the panel which laws were refused, and why; there the words hide no data. `width` in characters."""
     lines = []

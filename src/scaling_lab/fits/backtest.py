@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from scaling_lab.fits.compute import average_seeds
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import reason_of, write_json
+from scaling_lab.fits.output import provenance_of, reason_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.single import quick_starts
 from scaling_lab.fits.surface import surface_variables
@@ -50,11 +49,7 @@ def run_backtest(runs: Path, output: Path, options: FitOptions) -> None:
         "laws": laws,
         "rows": rows,
         "filters": [applied.as_json() for applied in selection.filters],
-        "provenance": {
-            "tables": {runs.name: table.sha256},
-            "options": options.as_json(),
-            "version": version("scaling-lab"),
-        },
+        "provenance": provenance_of({runs.name: table.sha256}, options.as_json(), simulated=table.simulated),
     }
     write_json(output, document)
 

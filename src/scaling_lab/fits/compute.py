@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scaling_lab.fits.labels import flops_label, params_label
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, empty_draws, estimate, law_diagnostics, law_estimates, points_of
-from scaling_lab.fits.selection import Selection, groups_of, status_ok
+from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.bootstrap import Draws
 from scaling_lab.science.envelope import bootstrap_envelope, fit_envelope
+from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.refusal import FitRefusedError
 
@@ -68,7 +69,7 @@ def average_seeds(table: RunTable, options: FitOptions) -> Cells:
     """One point per shape and amount of data; the loss is the geometric mean over its runs."""
     flops, params = table.numbers(options.flops_column), table.numbers(options.params_convention)
     loss, tokens = table.numbers(options.loss_column), groups_of(table.numbers("tokens"))
-    keys = [(str(shape), int(group)) for shape, group in zip(table.shapes(), tokens, strict=True)]
+    keys = [(model, int(group)) for model, group in zip(table.models(), tokens, strict=True)]
     cells: dict[tuple[str, int], list[int]] = {}
     for index, key in enumerate(keys):
         cells.setdefault(key, []).append(index)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from scaling_lab.fits.isoflop_checks import grid_biases, largest_budget_backtest
 from scaling_lab.fits.labels import TOKENS, flops_label, params_label
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, estimate, points_of, reason_of
-from scaling_lab.fits.selection import Selection, groups_of, isoflop_groups, status_ok
+from scaling_lab.fits.selection import Selection, isoflop_groups, status_ok
 from scaling_lab.fits.table import RunTable
+from scaling_lab.science.approaches import Runs, budget_profiles
 from scaling_lab.science.bootstrap import Draws
-from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop, fit_profile
+from scaling_lab.science.grouping import groups_of
+from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError
@@ -27,7 +31,7 @@ def fit_isoflop_profiles(table: RunTable, options: FitOptions) -> FitRecord:
     cost = token_cost(finished.table, options)
     selection = isoflop_groups(finished, options.flops_column, options.params_convention)
     used = selection.table
-    profiles = study_profiles(used, options, cost)
+    profiles = budget_profiles(study_runs(used, options), cost)
     variables = {
         "C": {"column": options.flops_column, "label": flops_label(options.flops_convention)},
         "N": {"column": options.params_convention, "label": params_label(options.params_convention)},
@@ -35,7 +39,11 @@ def fit_isoflop_profiles(table: RunTable, options: FitOptions) -> FitRecord:
     }
     record = FitRecord("isoflop", "isoflop", EQUATION, variables, options.fitting_objective, selection)
     record.draws, record.points = {name: np.empty(0) for name in PARAMETERS}, _points(selection, options, profiles)
-    record.blocks["profiles"] = [_profile_json(profile) for profile in profiles]
+    record.blocks["profiles"] = [_profile_json(profile, cost, options.level) for profile in profiles]
+    everything = study_runs(finished.table, options)
+    surface = {"N": everything.params, "D": everything.tokens}
+    record.blocks["grid_bias"] = grid_biases(profiles, cost, surface, everything.loss, options)
+    record.blocks["backtest"] = largest_budget_backtest(profiles, cost, options)
     record.diagnostics = {"n_points": len(used), "budgets": len(profiles)}
     try:
         fit = fit_isoflop(profiles)
@@ -57,16 +65,10 @@ def token_cost(table: RunTable, options: FitOptions) -> TokenCost:
     return TokenCost(table.numbers(options.params_convention), table.numbers(options.flops_per_token_column))
 
 
-def study_profiles(table: RunTable, options: FitOptions, cost: TokenCost) -> list[Profile]:
-    """One profile per group of equal budgets, cheapest first; its budget is the geometric mean of its runs'."""
-    if not len(table):
-        return []
-    flops, params = table.numbers(options.flops_column), table.numbers(options.params_convention)
-    loss, groups = table.numbers(options.loss_column), groups_of(flops)
-    return [
-        fit_profile(float(np.exp(np.mean(np.log(flops[groups == g])))), params[groups == g], loss[groups == g], cost)
-        for g in np.unique(groups)
-    ]
+def study_runs(table: RunTable, options: FitOptions) -> Runs:
+    """N, D, C and loss of every run by the study's conventions."""
+    columns = (options.params_convention, "tokens", options.flops_column, options.loss_column)
+    return Runs(*(table.numbers(column) for column in columns))
 
 
 def _points(selection: Selection, options: FitOptions, profiles: list[Profile]) -> dict[str, Any]:
@@ -83,8 +85,11 @@ def _points(selection: Selection, options: FitOptions, profiles: list[Profile]) 
     return points_of(selection, columns | {"budget": budget}, loss, predicted)
 
 
-def _profile_json(profile: Profile) -> dict[str, Any]:
-    vertex = profile.vertex
+def _profile_json(profile: Profile, cost: TokenCost, level: float) -> dict[str, Any]:
+    vertex, ends = profile.vertex, None
+    if vertex is not None:
+        reach = np.exp(NormalDist().inv_cdf((1 + level) / 2) * vertex.log_params_error)
+        ends = np.array([vertex.params / reach, vertex.params * reach])
     return {
         "flops": profile.flops,
         "status": "ok" if profile.refusal is None else "refused",
@@ -94,11 +99,18 @@ def _profile_json(profile: Profile) -> dict[str, Any]:
         "parabola": {"log_params_centre": profile.centre, "coefficients": profile.coefficients},
         "params_opt": vertex.params if vertex else None,
         "params_opt_relative_se": vertex.log_params_error if vertex else None,
+        "params_opt_interval": _interval(level, ends),
         "tokens_opt": profile.tokens,
+        # At a fixed budget an interval of N is one of D, turned over.
+        "tokens_opt_interval": _interval(level, None if ends is None else profile.flops / cost(ends[::-1])),
         "loss_opt": vertex.loss if vertex else None,
         "curvature": vertex.curvature if vertex else None,
         "warnings": list(profile.warnings),
     }
+
+
+def _interval(level: float, ends: Array | None) -> dict[str, float] | None:
+    return None if ends is None else {"level": level, "low": float(ends[0]), "high": float(ends[1])}
 
 
 def _diagnostics(profiles: list[Profile], draws: Draws) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,16 @@ import numpy as np
 from scipy.stats import chi2
 
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import reason_of, write_json
+from scaling_lab.fits.output import provenance_of, reason_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
-from scaling_lab.fits.table import SHAPE_COLUMNS, RunTable, read_runs
+from scaling_lab.fits.table import SHAPE_COLUMNS, VARIANT_COLUMNS, RunTable, read_runs
 from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 MINIMUM_SEEDS = 3
-_SAME = (*SHAPE_COLUMNS, "tokens", "batch_tokens", "learning_rate", "schedule", "dropout", "tokens_id")
+_SAME = (
+    *SHAPE_COLUMNS, *VARIANT_COLUMNS, "tokens", "batch_tokens", "learning_rate", "schedule", "dropout", "tokens_id",
+)  # fmt: skip
 
 
 def run_noise(runs: Path, output: Path, options: FitOptions) -> None:
@@ -38,11 +39,7 @@ def run_noise(runs: Path, output: Path, options: FitOptions) -> None:
         refusal = FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
         document |= {"status": "refused", "reason": reason_of(refusal)}
     document["cells"] = [_cell(used, loss, members) for members in cells]
-    document["provenance"] = {
-        "tables": {runs.name: table.sha256},
-        "options": options.as_json(),
-        "version": version("scaling-lab"),
-    }
+    document["provenance"] = provenance_of({runs.name: table.sha256}, options.as_json(), simulated=table.simulated)
     write_json(output, document)
 
 

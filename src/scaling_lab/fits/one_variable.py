@@ -12,7 +12,7 @@ from scaling_lab.fits.output import FitRecord, law_estimates, reason_of
 from scaling_lab.fits.selection import Selection, largest_params, largest_tokens, status_ok
 from scaling_lab.fits.single import fit_into, new_record
 from scaling_lab.fits.table import RunTable
-from scaling_lab.science.bootstrap import bootstrap_law, supports_offset
+from scaling_lab.science.bootstrap import bootstrap_law, require_offset
 from scaling_lab.science.fitting import Objective, fit_law, gaussian_criteria
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
@@ -62,9 +62,7 @@ def compare_form(form: str, x: Array, loss: Array, options: FitOptions) -> dict[
         draws = bootstrap_law(result, options.resampling)
         entry["parameters"], entry["derived"] = law_estimates(result, draws, options.level)
         entry["objective"] = result.objective_value
-        if not supports_offset(result, draws, options.level):
-            message = f"the {options.level:.0%} interval of {law.offset} contains 0"
-            raise FitRefusedError(RefusalCode.NOT_IDENTIFIED, message)
+        require_offset(result, draws, options.level)
     except FitRefusedError as refusal:
         entry |= {"status": "refused", "reason": reason_of(refusal)}
     return entry

@@ -64,14 +64,20 @@ class FitRecord:
             "derived": self.derived,
             "diagnostics": self.diagnostics,
             "filters": [applied.as_json() for applied in self.selection.filters],
-            "provenance": {
-                "tables": dict(tables),
-                "rows": {"used": len(self.selection.table), "dropped": self.selection.dropped_rows()},
-                "options": dict(options),
-                "version": version("scaling-lab"),
-            },
+            "provenance": provenance_of(tables, options, simulated=self.selection.table.simulated)
+            | {"rows": {"used": len(self.selection.table), "dropped": self.selection.dropped_rows()}},
             **self.blocks,
         }
+
+
+def provenance_of(tables: Mapping[str, str], options: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
+    """What a document was made from. tables: SHA-256 of each input by name; simulated: some losses were drawn."""
+    return {
+        "tables": dict(tables),
+        "simulated": simulated,
+        "options": dict(options),
+        "version": version("scaling-lab"),
+    }
 
 
 def reason_of(refusal: FitRefusedError | None) -> dict[str, str] | None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from scaling_lab.config import PlanConfig, TrainingConfig
-from scaling_lab.errors import TableError
 from scaling_lab.files import sha256_of
-from scaling_lab.fits.decision import plan_block, quantity_json
+from scaling_lab.fits.decision import frontier_block, plan_block, quantity_json
 from scaling_lab.fits.labels import flops_label, params_label
-from scaling_lab.fits.output import write_json
+from scaling_lab.fits.output import provenance_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
+from scaling_lab.fits.surface import SURFACES
 from scaling_lab.fits.table import RunTable, read_runs
-from scaling_lab.grid import batch_tokens, peak_learning_rate
+from scaling_lab.recipes import batch_tokens, peak_learning_rate
 from scaling_lab.science.accounting import ParamsConvention, Shape
 from scaling_lab.science.bootstrap import percentile_interval
 from scaling_lab.science.laws import LAWS
@@ -33,10 +32,9 @@ from scaling_lab.science.planner import (
 )
 from scaling_lab.science.shapes import ShapeFamily
 
-# Laws of L(N, D) that a plan can rest on.
-SURFACES = ("hoffmann", "kaplan")
 FAR = 1.0  # decades beyond the largest run from which a plan carries a warning
 MAX_EDGE_SHARE = 0.05
+FRONTIER_MARGIN = 1.5  # how far beyond the largest budget N*(C) is written
 
 
 @dataclass(frozen=True)
@@ -59,27 +57,24 @@ def make_plan(
 
     Of the laws of L(N, D) in `fits_dir` the one decides that predicted the most expensive runs best, unseen, in
     `backtest` (backtest.json). Where all were refused the IsoFLOP power laws decide, without a loss; where those
-    were too, the plan gives reasons and no number. Conventions and seed are those of the fits. Batch and learning
-    rate follow the rules of the recipe `training`, extrapolated.
+    were too, or the study fits none of them, the plan gives reasons and no number. Conventions and seed are those of
+    the fits, or of the backtest. Batch and learning rate follow the rules of the recipe `training`, extrapolated.
 
     Raises:
-        TableError: the table of runs cannot be used, or there is no fit.
+        TableError: the table of runs cannot be used.
     """
     table = read_runs(runs)
     used = status_ok(Selection(table)).table
     fits = {name: read_fit(fits_dir, name) for name in (*SURFACES, "isoflop")}
-    options = next((fit.document["provenance"]["options"] for fit in fits.values() if fit), None)
-    if options is None:
-        names = ", ".join(f"{name}.json" for name in fits)
-        raise TableError(f"{fits_dir}: none of {names}; a plan needs at least one of them")
-    errors = backtest_errors(json.loads(backtest.read_text(encoding="utf-8")))
-    document = _document(used, fits, errors, options, fits_dir, plan, training)
+    tested = json.loads(backtest.read_text(encoding="utf-8"))
+    options = [*(fit.document for fit in fits.values() if fit), tested][0]["provenance"]["options"]
+    document = _document(used, fits, backtest_errors(tested), options, fits_dir, plan, training)
     present = [fits_dir / f"{name}.json" for name, fit in fits.items() if fit]
-    document["provenance"] = {
-        "tables": {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
-        "options": {"plan": plan.model_dump(mode="json"), "training": training.model_dump(mode="json")},
-        "version": version("scaling-lab"),
-    }
+    document["provenance"] = provenance_of(
+        {runs.name: table.sha256} | {path.name: sha256_of(path) for path in present},
+        {"plan": plan.model_dump(mode="json"), "training": training.model_dump(mode="json")},
+        simulated=table.simulated,
+    )
     write_json(output, document)
 
 
@@ -113,7 +108,8 @@ def _document(
         training=training,
         seed=options["seed"],
     )
-    budgets = [*plan.budgets, *(multiple * study.largest["flops"] for multiple in plan.budget_multiples)]
+    budgets = plan.flops_for(study.largest["flops"])
+    span = (float(costs.min()), FRONTIER_MARGIN * max(study.largest["flops"], *budgets))
     return {
         "basis": basis or ("isoflop" if study.isoflop else None),
         "backtest_errors": errors,
@@ -123,6 +119,7 @@ def _document(
             "flops": {"column": f"flops_{flops}", "label": flops_label(flops)},
         },
         "largest_run": study.largest,
+        "frontier": frontier_block(study.law, study.family, span, options["level"]) if study.law else None,
         "budgets": [_plan_one(study, budget) for budget in budgets],
     }
 
@@ -190,7 +187,7 @@ def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
     """The buildable model nearest to the optimal size, trained on the tokens that the budget pays for."""
     shape: Shape = study.family.nearest(params)
     per_token = shape.flops_per_token(study.family.flops_convention)
-    batch = batch_tokens(flops / per_token, study.training)
+    batch = batch_tokens(shape, flops / per_token, study.training)
     steps = max(1, round(flops / per_token / batch))
     tokens, own = steps * batch, shape.params(study.family.params_convention)
     loss = predicted_loss(study.law, own, tokens, study.seed) if study.law else None
@@ -201,7 +198,7 @@ def _model(study: Study, params: float, flops: float) -> dict[str, Any]:
         "params_total": shape.params_total,
         "flops_per_token": per_token,
         "batch_tokens": batch,
-        "learning_rate": peak_learning_rate(shape.params_non_embedding, tokens, study.training),
+        "learning_rate": peak_learning_rate(shape, tokens, study.training),
         "schedule": study.training.schedule.model_dump(mode="json"),
         "steps": steps,
         "tokens": tokens,

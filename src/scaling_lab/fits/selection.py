@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scaling_lab.errors import TableError
 from scaling_lab.fits.table import Mask, RunTable
-from scaling_lab.science.laws import Array
-
-SAME = 1.02  # ratio within which two amounts of data, or two budgets, count as the same
+from scaling_lab.science.grouping import SAME, groups_of
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,42 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished. Raises TableError if none did."""
+    """Runs that finished, of one dataset and one architecture. Raises TableError if none did."""
     status = selection.table.values("status")
     if not (status == "ok").any():
         raise TableError(f"{selection.table.path}: no run has status ok")
-    return selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+    finished = selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+    return one_architecture(one_dataset(finished))
+
+
+def one_dataset(selection: Selection) -> Selection:
+    """Runs of the dataset that has the most (of equals the first): a law in nats holds for one text and tokenizer.
+
+    Where all runs are of one dataset nothing is filtered.
+    """
+    if "tokens_id" not in selection.table.columns:
+        return selection
+    datasets = selection.table.values("tokens_id")
+    counts = Counter(datasets.tolist())
+    if len(counts) == 1:
+        return selection
+    chosen = counts.most_common(1)[0][0]
+    reasons = [f"dataset is {name}, not {chosen}" for name in datasets]
+    return selection.keep("one_dataset", np.array(datasets == chosen, dtype=bool), reasons)
+
+
+def one_architecture(selection: Selection) -> Selection:
+    """The Transformers, or where there are none the most frequent kind: a law holds for one architecture.
+
+    Where all runs are of one kind nothing is filtered.
+    """
+    kinds = selection.table.columns.get("architecture", np.array([]))
+    counts = Counter(kinds.tolist())
+    if len(counts) <= 1:
+        return selection
+    chosen = "transformer" if "transformer" in counts else counts.most_common(1)[0][0]
+    reasons = [f"architecture is {kind}, not {chosen}" for kind in kinds]
+    return selection.keep("one_architecture", np.array(kinds == chosen, dtype=bool), reasons)
 
 
 def largest_tokens(selection: Selection, params_column: str) -> Selection:
@@ -79,10 +108,9 @@ def largest_params(selection: Selection, params_column: str) -> Selection:
     """
     table = selection.table
     params, tokens = table.numbers(params_column), table.numbers("tokens")
-    shapes = [str(shape) for shape in table.shapes()]
-    names = np.array(shapes)
+    names = np.array(table.models())
     scores = {}
-    for name in sorted(set(shapes)):
+    for name in sorted(set(names)):
         data = tokens[names == name]
         amounts = len(np.unique(groups_of(data)))
         enough = amounts >= 4 and data.max() >= 10 / SAME * data.min()
@@ -103,16 +131,3 @@ def isoflop_groups(selection: Selection, flops_column: str, params_column: str, 
         f"budget {c:.4g} FLOPs has {count[g]} size(s); at least {sizes}" for c, g in zip(flops, groups, strict=True)
     ]
     return selection.keep("isoflop_groups", np.array([count[g] >= sizes for g in groups], dtype=bool), reasons)
-
-
-def groups_of(values: Array) -> NDArray[np.intp]:
-    """Number of the group of each value: neighbours within 2 %, and all within 2 % of the group's middle."""
-    groups = np.zeros(len(values), dtype=np.intp)
-    order = np.argsort(values, kind="stable")
-    current, first = 0, values[order[0]] if len(values) else 0.0
-    previous = first
-    for index in order:
-        if values[index] > previous * SAME or values[index] > first * SAME**2:
-            current, first = current + 1, values[index]
-        groups[index], previous = current, values[index]
-    return groups

@@ -20,6 +20,8 @@ from scaling_lab.science.laws import Array
 Mask = NDArray[np.bool_]
 
 SHAPE_COLUMNS = ("n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size")
+# What else tells two models apart, in tables that say it.
+VARIANT_COLUMNS = ("architecture", "positions", "head_dim", "tied", "reuse", "parametrization")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class RunTable:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the losses were drawn from planted laws: everything made of them says so."""
+        return bool(np.any(self.columns.get("simulated", False)))
 
     @property
     def runs(self) -> list[str]:
@@ -79,12 +86,25 @@ class RunTable:
         """The table with further columns, or with others in their place."""
         return replace(self, columns={**self.columns, **columns})
 
+    def models(self) -> list[str]:
+        """The model of each run as text, equal where the models are; of any architecture."""
+        names = (*SHAPE_COLUMNS, *(name for name in VARIANT_COLUMNS if name in self.columns))
+        return [str(model) for model in zip(*(self.values(name) for name in names), strict=True)]
+
     def shapes(self) -> list[Shape]:
-        """The model of each run; positions are learned where the table does not say."""
-        sizes = zip(*(self.numbers(name) for name in SHAPE_COLUMNS), strict=True)
-        positions = self.columns.get("positions", ["learned"] * len(self.rows))
-        named = (dict(zip(SHAPE_COLUMNS, map(int, row), strict=True)) for row in sizes)
-        return [Shape(**row, positions=where) for row, where in zip(named, positions, strict=True)]
+        """The model of each run of a Transformer; heads divide the width, positions are learned and the head is tied
+        where the table does not say. Raises TableError if there is none.
+        """
+        kinds = self.columns.get("architecture", np.full(len(self), "transformer"))
+        if "transformer" not in kinds:
+            found = ", ".join(sorted(set(kinds)))
+            raise TableError(f"{self.path}: only runs of {found}; a plan continues the shapes of Transformers")
+        table = self.take(np.asarray(kinds == "transformer"))
+        columns: dict[str, list[Any]] = {name: table.numbers(name).astype(int).tolist() for name in SHAPE_COLUMNS}
+        for name, default in (("positions", "learned"), ("head_dim", None), ("tied", True)):
+            columns[name] = list(table.columns.get(name, [default] * len(table)))
+        rows = zip(*columns.values(), strict=True)
+        return [Shape(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def shown(value: Any) -> str:

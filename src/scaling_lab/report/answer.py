@@ -29,6 +29,8 @@ def answer_paragraphs(data: StudyData, bytes_per_token: float | None) -> list[st
 
 
 def _no_answer(plan: Mapping[str, Any]) -> str:
+    if all(reason and reason["code"] == "not_fitted" for reason in plan["reasons"].values()):
+        return "This study fits no law of size and data together and no IsoFLOP profile, so it plans nothing."
     reasons = "; ".join(f"{law}: {reason['message']}" for law, reason in plan["reasons"].items() if reason)
     return f"These runs do not support a recommendation. Both ways to one were refused. {reasons}."
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.inputs import StudyData, model_of
 from scaling_lab.report.answer import plan_notes
 
 # The validation set is drawn like the test set; it is in the runs table.
@@ -16,9 +16,13 @@ _NOT_TRANSFER = ("validation", "test")
 
 
 def largest_runs(data: StudyData) -> list[dict[str, Any]]:
-    """Of each shape its run on the most tokens (of several seeds the first), smallest model first."""
-    order = sorted(data.runs, key=lambda row: (row["params_total"], row["n_layer"], -row["tokens"], row["seed"]))
-    return [next(rows) for _, rows in groupby(order, lambda row: (row["n_layer"], row["d_model"], row["d_ff"]))]
+    """Of each shape and dataset its run on the most tokens (of several seeds the first), smallest model first."""
+
+    def cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return row["tokens_id"], row["params_total"], *model_of(row)
+
+    order = sorted(data.runs, key=lambda row: (*cell(row), -row["tokens"], row["seed"]))
+    return [next(rows) for _, rows in groupby(order, cell)]
 
 
 def transfer(data: StudyData) -> dict[str, Any] | None:
@@ -27,7 +31,10 @@ def transfer(data: StudyData) -> dict[str, Any] | None:
     if not names:
         return None
     rows = largest_runs(data)
-    gaps = {name: np.array([row[_loss(name)] - row["test_loss_nats"] for row in rows]) for name in names}
+    gaps = {
+        name: np.array([row[_loss(name)] - row["test_loss_nats"] for row in rows if row[_loss(name)] is not None])
+        for name in names
+    }
     return {
         "sets": ["test", *names],
         "rows": [_transfer_row(row, ["test", *names], data) for row in rows],
@@ -40,7 +47,11 @@ def transfer(data: StudyData) -> dict[str, Any] | None:
 
 def _transfer_row(row: Mapping[str, Any], sets: list[str], data: StudyData) -> dict[str, Any]:
     cells = [{"nats": row[_loss(name)], "bits_per_byte": row[f"bits_per_byte_{name}"]} for name in sets]
-    return {"params": row[data.params_column], "tokens": row["tokens"], "cells": cells}
+    return _size(row, data) | {"cells": cells}
+
+
+def _size(row: Mapping[str, Any], data: StudyData) -> dict[str, Any]:
+    return {"params": row[data.params_column], "tokens": row["tokens"], "dataset": row["tokens_id"]}
 
 
 def _evaluation_sets(row: Mapping[str, Any]) -> list[str]:
@@ -59,7 +70,7 @@ def by_position(data: StudyData) -> dict[str, Any]:
     for row in largest_runs(data):
         losses = row["test_loss_by_position_nats"]
         cells = [losses[at - 1] if at <= len(losses) else None for at in positions]
-        rows.append({"params": row[data.params_column], "tokens": row["tokens"], "cells": cells})
+        rows.append(_size(row, data) | {"cells": cells})
     return {"positions": positions, "rows": rows}
 
 
@@ -68,13 +79,15 @@ def run_rows(data: StudyData) -> list[dict[str, Any]]:
     return sorted(data.runs, key=lambda row: (row["params_non_embedding"], row["tokens"], row["seed"]))
 
 
-def warnings(data: StudyData, laws: list[dict[str, Any]]) -> list[str]:
-    """Runs that diverged, and everything that a fit, the plan or the backtest warned of, each once, with its origin."""
+def warnings(data: StudyData, laws: list[dict[str, Any]], plans: bool) -> list[str]:
+    """Runs that diverged, and what fits and, where the study plans, plan and backtest warned of, once, with origin."""
     found = [
         f"Run {row['run']} diverged after {row['diverged_at_tokens']:,} tokens; no fit uses it" for row in data.diverged
     ]
     found += [f"{law['title']}: {note}" for law in laws for note in law["warnings"]]
     found += [f"{law['title']}: refused, {law['reason']['message']}" for law in laws if not law["ok"]]
+    if not plans:
+        return list(dict.fromkeys(found))
     found += [f"Plan: {note}" for note in plan_notes(data)]
     found += [
         f"Backtest of {name}: refused, {outcome['reason']['message']}"

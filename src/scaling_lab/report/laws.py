@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
-from scaling_lab.report.formats import count, estimate, exact, number, percent
+from scaling_lab.report.choices import FORMS
+from scaling_lab.report.formats import count, estimate, exact, flops, number, percent
 
 TITLES = {
     "params": "Loss against size, L(N)",
@@ -65,6 +66,7 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
         "parameters": _estimates(record),
         "alternatives": record.get("alternatives"),
         "profiles": record.get("profiles"),
+        "checks": [*_grid_bias(record), *_isoflop_backtest(record)] if "grid_bias" in record else [],
         "by_convention": record.get("conventions") or {},
         "sensitivity": record.get("sensitivity") or [],
         "objective": record["objective"],
@@ -87,6 +89,34 @@ def _estimates(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         for kind, group in groups
         for name, entry in group.items()
     ]
+
+
+def _grid_bias(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the grid alone does to the minima, if a law of L(N, D) were exact."""
+    for law, bias in record["grid_bias"].items():
+        if bias["status"] != "ok":
+            yield f"Bias of this grid under {FORMS[law]} law: refused, {bias['reason']['message']}."
+            continue
+        low, high = (100 * (ratio - 1) for ratio in (min(bias["ratio"]), max(bias["ratio"])))
+        yield (
+            f"Bias of this grid: if {FORMS[law]} law were exact, parabolas on these sizes would put the minima "
+            f"{low:+.0f} to {high:+.0f} % off the best size, and a {bias['exponent_shift']:+.3f} off."
+        )
+
+
+def _isoflop_backtest(record: Mapping[str, Any]) -> Iterator[str]:
+    """How the smaller budgets predict the largest."""
+    outcome = record["backtest"]
+    if outcome["status"] != "ok":
+        yield f"Backtest: refused, {outcome['reason']['message']}."
+        return
+    interval = outcome["interval"]
+    yield (
+        f"Backtest: the other budgets predict a best size of {count(outcome['predicted'])} at "
+        f"{flops(outcome['flops'])} FLOPs, where the minimum measured is {count(outcome['measured'])} "
+        f"({100 * outcome['relative_error']:+.0f} %, {'inside' if outcome['inside'] else 'outside'} the "
+        f"{percent(interval['level'], 0)} interval, {count(interval['low'])} to {count(interval['high'])})."
+    )
 
 
 def _doubling(fit: Fit, of: str, held: str, span: str) -> Markup:
@@ -144,8 +174,8 @@ def _tokens(fit: Fit, data: StudyData) -> Markup:
 
 
 def _compute(fit: Fit, data: StudyData) -> Markup:
-    flops = fit.record["envelope"]["flops"]
-    span = f"{number(min(flops))} to {number(max(flops))} FLOPs"
+    costs = fit.record["envelope"]["flops"]
+    span = f"{number(min(costs))} to {number(max(costs))} FLOPs"
     text = _doubling(fit, f"training compute ({flops_words(data.flops_convention)})", " of the lower envelope", span)
     exponent = fit.record["envelope"]["params_law"]["exponent"]
     return text + Markup(" The size of the runs on it grows as compute to the power {}.").format(estimate(exponent))

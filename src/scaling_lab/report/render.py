@@ -10,55 +10,60 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from scaling_lab.config import PLANNING_FITS
 from scaling_lab.figures.backtest import LAW_NAMES
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.files import write_text
-from scaling_lab.report import answer, evidence, provenance
+from scaling_lab.report import answer, choices, evidence, provenance
 from scaling_lab.report.captions import figure_views
 from scaling_lab.report.formats import FILTERS
 from scaling_lab.report.laws import law_views
+from scaling_lab.trunks import flops_spent_of_rows
 
 _PACKAGES = ("scaling-lab", "numpy", "scipy", "pyarrow", "matplotlib", "torch", "lightning", "tokenizers")
 
 
 def render_report(
-    studies: Sequence[str], corpus_manifest: Path, tokens_manifest: Path, results: Path, output: Path
+    studies: Sequence[str], corpora: Sequence[Path], tokens: Sequence[Path], results: Path, output: Path
 ) -> None:
     """Write the report of `studies` to `output` (.html).
+
+    corpora, tokens: manifests of the split corpora and of the token stores that the runs read; a simulated study has
+    none.
 
     Raises:
         TableError: a table, fit, plan or figure of a study is missing.
         CorpusError: a manifest is missing.
     """
-    corpus = provenance.read_manifest(corpus_manifest)
-    tokens = provenance.read_manifest(tokens_manifest)
-    views = [
-        study_view(StudyData(name, results), tokens)
-        | {"files": provenance.hashed_files(results, name, corpus_manifest, tokens_manifest)}
-        for name in studies
-    ]
+    datasets = provenance.read_datasets(corpora, tokens)
+    views = [study_view(StudyData(name, results), datasets) for name in studies]
     page = (
         _environment()
         .get_template("report.html.j2")
         .render(
             studies=views,
-            corpus=corpus,
-            tokens=tokens,
-            texts=provenance.texts(corpus, tokens),
-            token_sets=provenance.token_sets(tokens),
+            datasets=datasets,
+            simulated=any(view["simulated"] for view in views),
+            texts=provenance.texts(datasets),
             versions={name: version(name) for name in _PACKAGES},
         )
     )
     write_text(output, page)
 
 
-def study_view(data: StudyData, tokens: dict[str, Any]) -> dict[str, Any]:
+def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[str, Any]:
     """Everything that the page says about one study, as plain values."""
+    plans = bool(PLANNING_FITS & set(data.study["fits"]))
+    own = {row["tokens_id"] for row in data.runs}
     laws = law_views(data)
-    ratio = provenance.bytes_per_token(tokens, data.loss_column)
+    ratio = provenance.bytes_per_token(data.runs, data.loss_column)
     return {
         "name": data.name,
+        "simulated": data.simulated,
+        "plans": plans,
+        "datasets": sorted(own),
+        "files": provenance.hashed_files(data.results, data.name, [d for d in datasets if d.name in own]),
         "question": data.study["question"].strip(),
         "options": data.options,
         "level": data.level,
@@ -72,13 +77,17 @@ def study_view(data: StudyData, tokens: dict[str, Any]) -> dict[str, Any]:
         "plan_notes": answer.plan_notes(data),
         "regret": answer.regret_rows(data),
         "backtest": data.backtest,
+        "approaches": choices.approach_view(data) if plans else None,
+        "sensitivity": choices.sensitivity_view(data) if plans else None,
         "laws": laws,
         "figures": figure_views(data),
         "transfer": evidence.transfer(data),
         "positions": evidence.by_position(data),
         "noise": data.noise,
         "runs": evidence.run_rows(data),
-        "warnings": evidence.warnings(data, laws),
+        "flops_apart": sum(row[data.flops_column] for row in data.runs),
+        "flops_spent": flops_spent_of_rows(data.runs, data.flops_column),
+        "warnings": evidence.warnings(data, laws, plans),
     }
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from scaling_lab.science.laws import Array, data_constrained
 from scaling_lab.science.optimum import Optimum, numerical_optimum
+from scaling_lab.science.published import PUBLISHED
 
-PUBLISHED_REPETITION: Mapping[str, float] = {"R_D": 15.387756, "R_N": 5.309743}
+PUBLISHED_REPETITION: Mapping[str, float] = {name: PUBLISHED["muennighoff"].values[name] for name in ("R_D", "R_N")}
 """R_D* and R_N* of Muennighoff et al. 2023: 182 runs of 7M to 9B parameters, 1 to 500 epochs of C4 and OSCAR."""
 
 PARAMS_RANGE = (1e3, 1e16)

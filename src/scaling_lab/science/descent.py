@@ -21,6 +21,7 @@ _BLOCK = 128  # rows advanced together: small enough that a block's Jacobian sta
 _STATIONARY = 1e-10
 _EXPLORE = 3  # iterations between two trials of both kinds of step
 _STUCK = 1e10  # damping at which no step is left to try
+_PATIENCE = 6  # failures in a row after which the damping grows faster: most such rows have nothing left to gain
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,11 @@ class _State:
     def __init__(self, problem: Problem, theta: Array, target: Array, weights: Array) -> None:
         self.problem, self.theta, self.target, self.weights = problem, theta.copy(), target, weights
         self.damping, self.turn = np.full(len(theta), 1e-2), 0
+        self.failures = np.zeros(len(theta), dtype=int)
         self.prefers_inner = np.zeros(len(theta), dtype=bool)
         self.residual, self.jacobian, self.objective = self._evaluate(theta, target, weights)
         self.stationarity = np.full(len(theta), np.inf)
+        self.inner: Array | None = None
         self._linearise()
 
     def _evaluate(self, theta: Array, target: Array, weights: Array) -> tuple[Array, Array, Array]:
@@ -110,18 +113,17 @@ class _State:
         """Gradient, curvature, free parameters and stationarity at theta."""
         delta, size = self.problem.delta, np.abs(self.residual)
         pull = np.minimum(1.0, delta / np.maximum(size, 1e-300)) * self.weights
-        psi = (pull * self.residual)[:, None, :]
-        self.gradient = (psi @ self.jacobian)[:, 0]
+        pulled = self.jacobian * pull[:, None, :]
+        self.gradient = (pulled @ self.residual[..., None])[..., 0]
+        self.curvature = pulled @ self.jacobian.swapaxes(1, 2)
         at_lower = (self.theta <= self.problem.law.lower) & (self.gradient > 0)
         at_upper = (self.theta >= self.problem.law.upper) & (self.gradient < 0)
         self.free = ~(at_lower | at_upper)
-        total = np.maximum((np.abs(psi) @ np.abs(self.jacobian))[:, 0], 1e-300)
+        total = np.maximum((np.abs(pulled, out=pulled) @ size[..., None])[..., 0], 1e-300)
         self.stationarity = np.max(np.where(self.free, np.abs(self.gradient) / total, 0.0), axis=1)
-        self.curvature = self._normal_matrix(pull)
-        self.inner = self._normal_matrix(self.weights * (size <= delta)) if np.isfinite(delta) else None
-
-    def _normal_matrix(self, weights: Array) -> Array:
-        return np.asarray((self.jacobian * weights[..., None]).swapaxes(1, 2) @ self.jacobian)
+        if np.isfinite(delta):
+            curved = np.multiply(self.jacobian, (self.weights * (size <= delta))[:, None, :], out=pulled)
+            self.inner = curved @ self.jacobian.swapaxes(1, 2)
 
     def _proposal(self, curvature: Array) -> Array:
         """The damped step, with parameters held at a bound left out, clipped to the bounds."""
@@ -153,7 +155,9 @@ class _State:
             self.prefers_inner[better] = ~self.prefers_inner[better]
         self.turn += 1
         moved = self.objective < before
-        self.damping = np.where(moved, np.maximum(self.damping / 5, 1e-15), self.damping * 4)
+        self.failures = np.where(moved, 0, self.failures + 1)
+        raised = self.damping * np.where(self.failures > _PATIENCE, 32, 4)
+        self.damping = np.where(moved, np.maximum(self.damping / 5, 1e-15), raised)
         self._linearise()
 
     def _accept(self, rows: NDArray[np.intp], trial: Array) -> NDArray[np.intp]:
@@ -176,7 +180,7 @@ class _State:
         """Drop the rows that are done."""
         for name in (
             "theta", "target", "weights", "damping", "residual", "jacobian", "objective", "stationarity", "gradient",
-            "free", "curvature", "prefers_inner",
+            "free", "curvature", "prefers_inner", "failures",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[rows])
         if self.inner is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scaling_lab.science.bootstrap import BootstrapOptions, Draws
 from scaling_lab.science.descent import Problem, descend
 from scaling_lab.science.fitting import FitResult, Objective, fit_law, noise_free_objective
+from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
@@ -27,9 +28,13 @@ class Envelope:
     params_coefficient: float
 
 
-def lower_envelope(flops: Array, loss: Array) -> NDArray[np.intp]:
-    """Indices, by increasing FLOPs, of the runs with a lower loss than every run that costs as much or less."""
-    order = np.lexsort((loss, flops))
+def lower_envelope(flops: Array, loss: Array, groups: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
+    """Indices, by increasing FLOPs, of the runs with a lower loss than every run that costs as much or less.
+
+    Runs of one budget cost the same but for whole steps, so they compete as one cost (`groups_of`). groups: the number
+    of each run's cost [n], cheapest first, where it is known.
+    """
+    order = np.lexsort((loss, groups_of(flops) if groups is None else groups))
     best = np.minimum.accumulate(np.concatenate([[np.inf], loss[order][:-1]]))
     return order[loss[order] < best]
 
@@ -50,12 +55,12 @@ def bootstrap_envelope(
 ) -> Draws:
     """Resample all runs, find each resample's envelope, refit both laws. Fewer than three members is a failure."""
     rng = np.random.default_rng(options.seed)
-    n, count = len(flops), options.resamples
+    n, count, groups = len(flops), options.resamples, groups_of(flops)
     weights, noisy = np.zeros((count, n)), np.tile(np.log(loss), (count, 1))
     noisy += options.noise * rng.standard_normal((count, n))
     for row in range(count):
         drawn = np.unique(rng.integers(0, n, n))
-        weights[row, drawn[lower_envelope(flops[drawn], noisy[row, drawn])]] = 1.0
+        weights[row, drawn[lower_envelope(flops[drawn], noisy[row, drawn], groups[drawn])]] = 1.0
     enough = weights.sum(axis=1) >= 3
     weights, noisy = weights[enough], noisy[enough]
     law = envelope.law

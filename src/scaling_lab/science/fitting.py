@@ -134,7 +134,8 @@ def _result(
     share: float,
 ) -> FitResult:
     law, theta = problem.law, best.theta[0]
-    log_prediction, jacobian = (values[0] for values in law.log_prediction(best.theta, problem.logs))
+    log_predictions, jacobians = law.log_prediction(best.theta, problem.logs)
+    log_prediction, jacobian = log_predictions[0], jacobians[0].T
     residuals = np.log(loss) - log_prediction
     hits = tuple(
         p.name for p, value in zip(law.parameters, theta, strict=True) if value <= p.bounds[0] or value >= p.bounds[1]

@@ -1,12 +1,14 @@
 """Rules for the peak learning rate, the batch and the warmup.
 
-First the rules that a study may name in its configuration, by N (non-embedding parameters) and D (tokens). Then the
-published laws as they were published: N parameters, D tokens, C FLOPs, batches in tokens unless named otherwise.
-`PUBLISHED_RATES` and `PUBLISHED_BATCHES` offer them by name, as functions of (N, D, C), batches in tokens.
+First the power law whose numbers a configuration gives. Then the published laws as they were published: N parameters, D
+tokens, C FLOPs, batches in tokens unless named otherwise. `PUBLISHED_RATES` and `PUBLISHED_BATCHES` offer them by name,
+as functions of (N, D, C), batches in tokens; a configuration names them too, and `counted_params` tells what N counts.
 """
 
 import math
 from collections.abc import Callable, Mapping
+
+from scaling_lab.science.accounting import ParamsConvention
 
 
 def power_rate(
@@ -19,26 +21,20 @@ def power_rate(
     return coefficient * math.pow(params, -params_exponent) * math.pow(tokens, -tokens_exponent)
 
 
-def kaplan_rate(
-    params: float, tokens: float, coefficient: float, params_exponent: float, tokens_exponent: float
-) -> float:
-    """0.003239 - 0.0001395 log N, times `coefficient` (Kaplan et al. 2020, Eq D.1); the exponents are not used.
+def kaplan_rate(params: float) -> float:
+    """0.003239 - 0.0001395 log N (Kaplan et al. 2020, Eq D.1).
 
     Raises:
         ValueError: above 1e10 parameters, where the rule falls to zero.
     """
     if params > 1e10:
         raise ValueError(f"learning_rate.rule kaplan holds up to 1e10 non-embedding parameters, not {params:.3g}")
-    return coefficient * (0.003239 - 0.0001395 * math.log(params))
+    return 0.003239 - 0.0001395 * math.log(params)
 
 
 def power_batch(tokens: float, coefficient: float, exponent: float) -> float:
     """coefficient * D^exponent tokens (the form of Step Law 2025, which finds 0.58 D^0.571)."""
     return coefficient * math.pow(tokens, exponent)
-
-
-LEARNING_RATE_RULES: dict[str, Callable[..., float]] = {"power": power_rate, "kaplan": kaplan_rate}
-BATCH_RULES: dict[str, Callable[..., float]] = {"power": power_batch}
 
 
 def deepseek_rate(flops: float) -> float:
@@ -110,7 +106,7 @@ PublishedRule = Callable[[float, float, float], float]
 """(N parameters, D tokens, C FLOPs) -> peak learning rate, or batch in tokens."""
 
 PUBLISHED_RATES: Mapping[str, PublishedRule] = {
-    "kaplan": lambda params, _tokens, _flops: kaplan_rate(params, 0, 1, 0, 0),
+    "kaplan": lambda params, _tokens, _flops: kaplan_rate(params),
     "deepseek": lambda _params, _tokens, flops: deepseek_rate(flops),
     "step": lambda params, tokens, _flops: step_rate(params, tokens),
     "porian": lambda params, _tokens, _flops: porian_rate(params),
@@ -124,3 +120,8 @@ PUBLISHED_BATCHES: Mapping[str, PublishedRule] = {
     "zhang": lambda params, _tokens, _flops: 512 * zhang_batch_sequences(params),
     "zhang_fixed_data": lambda params, _tokens, _flops: 512 * zhang_fixed_data_batch_sequences(params),
 }
+
+
+def counted_params(rule: str) -> ParamsConvention:
+    """What a published rule's N counts: Porian et al. include the head; the others leave out embeddings and head."""
+    return "params_with_head" if rule == "porian" else "params_non_embedding"

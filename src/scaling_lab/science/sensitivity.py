@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from scaling_lab.science.influence import leave_one_out
 from scaling_lab.science.laws import Array, Law
 from scaling_lab.science.refusal import FitRefusedError
 
+Name = TypeVar("Name", bound=str)
 DELTAS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
@@ -80,7 +82,7 @@ def vary_cheapest(base: FitResult, flops: Array, shares: tuple[float, ...] = (0.
 
 
 def vary_conventions(
-    law: Law, conventions: Mapping[str, Mapping[str, Array]], loss: Array, objective: Objective
+    law: Law, conventions: Mapping[Name, Mapping[str, Array]], loss: Array, objective: Objective
 ) -> tuple[Variation, ...]:
     """The law in the variables of every named convention, e.g. N without embeddings or in total (papers.md E.7)."""
     everything = np.ones(len(loss), dtype=bool)
@@ -90,17 +92,11 @@ def vary_conventions(
     )
 
 
-def spread(variations: tuple[Variation, ...], quantity: str) -> tuple[float, float]:
-    """Least and greatest value of a derived quantity or parameter over the variations that could be fitted."""
-    values = [_value(v.fit, quantity) for v in variations if v.fit is not None]
-    return (min(values), max(values)) if values else (float("nan"), float("nan"))
-
-
 def vary_allocation(
-    estimate: Callable[[Array], float], conventions: Mapping[str, Array]
-) -> dict[str, float | FitRefusedError]:
+    estimate: Callable[[Array], float], conventions: Mapping[Name, Array]
+) -> dict[Name, float | FitRefusedError]:
     """An estimate of an array (e.g. a of IsoFLOP from FLOPs) under every named convention; refusals are kept."""
-    answers: dict[str, float | FitRefusedError] = {}
+    answers: dict[Name, float | FitRefusedError] = {}
     for name, values in conventions.items():
         try:
             answers[name] = estimate(values)

@@ -37,7 +37,7 @@ class ShapeFamily:
 
     def _tabulate(self) -> None:
         """Parameters and FLOPs per token by the family's conventions, for non-embedding sizes of 10 to 1e16."""
-        log_blocks = np.linspace(np.log(10), np.log(1e16), 4000)
+        self._log_blocks = log_blocks = np.linspace(np.log(10), np.log(1e16), 4000)
         aspect = np.exp(np.interp(log_blocks, self._log_size, self._log_aspect))
         width = np.cbrt(np.exp(log_blocks) * aspect / (4 + 2 * self._ff_ratio))
         layers, shape = width / aspect, self.largest
@@ -74,9 +74,17 @@ class ShapeFamily:
         """Training FLOPs per token of a model of `params` parameters, both by the family's conventions."""
         return np.asarray(np.exp(np.interp(np.log(params), self._log_params, self._log_flops)))
 
+    def non_embedding(self, params: Array | float) -> Array:
+        """Non-embedding parameters of models of `params` parameters by the family's convention."""
+        return np.asarray(np.exp(np.interp(np.log(params), self._log_params, self._log_blocks)))
+
+    def params_of(self, non_embedding: Array | float) -> Array:
+        """Parameters by the family's convention of models of `non_embedding` non-embedding parameters."""
+        return np.asarray(np.exp(np.interp(np.log(non_embedding), self._log_blocks, self._log_params)))
+
     def aspect(self, params: float) -> float:
         """d_model / n_layer at `params` parameters."""
-        log_blocks = np.interp(np.log(params), self._log_params, np.linspace(np.log(10), np.log(1e16), 4000))
+        log_blocks = np.log(self.non_embedding(params))
         return float(np.exp(np.interp(log_blocks, self._log_size, self._log_aspect)))
 
     def nearest(self, params: float) -> Shape:

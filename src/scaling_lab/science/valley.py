@@ -22,7 +22,9 @@ from scaling_lab.science.isoflop import (
     fit_isoflop,
     fit_profile,
 )
-from scaling_lab.science.laws import Array, hoffmann
+from scaling_lab.science.laws import Array, Law
+from scaling_lab.science.optimum import numerical_optimum
+from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 _STEPS = 512  # of the search for a minimum between the sizes
@@ -100,39 +102,23 @@ class GridBias:
         return self.exponent_found - self.exponent_true
 
 
-def grid_bias(profiles: Sequence[Profile], surface: Mapping[str, float], cost: TokenCost) -> GridBias:
-    """Bias of the parabolas of `profiles` if the Hoffmann law `surface` were exact. Raises FitRefusedError.
+def grid_bias(profiles: Sequence[Profile], law: Law, parameters: Mapping[str, float], cost: TokenCost) -> GridBias:
+    """Bias of the parabolas of `profiles` if `law`, of N and D, were exact. Raises FitRefusedError.
 
     Each profile keeps its sizes, its budget and its method.
     """
     exact = []
     for profile in profiles:
         tokens = profile.flops / cost(profile.params)
-        loss = np.asarray(hoffmann(profile.params, tokens, **surface))
+        loss = law.predict(parameters, {"N": profile.params, "D": tokens})
         clean = fit_profile(profile.flops, profile.params, loss, cost)
         exact.append(with_akima(clean, cost) if profile.method == "akima" else clean)
     fit = fit_isoflop(exact)
     flops = np.array([p.flops for p in fit.accepted])
     found = np.array([p.vertex.params for p in fit.accepted if p.vertex])
-    true = optimal_params(surface, flops, cost, (float(found.min()) / 1e3, float(found.max()) * 1e3))
-    return GridBias(flops, found / true, fit.a, float(np.polyfit(np.log(flops), np.log(true), 1)[0]))
-
-
-def optimal_params(
-    surface: Mapping[str, Array | float], flops: Array, cost: TokenCost, within: tuple[float, float]
-) -> Array:
-    """N inside `within` that minimises the Hoffmann law at D = flops / cost(N); parameters and flops [k] broadcast."""
-    parameters = {name: np.asarray(value)[..., None] for name, value in surface.items()}
-    low, high = np.log(within[0]), np.log(within[1])
-    shape = np.broadcast_shapes(np.shape(flops), *(np.shape(value) for value in surface.values()))
-    centre, width = np.full(shape, (low + high) / 2), (high - low) / 2
-    offsets = np.linspace(-1, 1, 33)
-    while width > 1e-7:
-        log_n = np.clip(centre[..., None] + width * offsets, low, high)
-        loss = hoffmann(np.exp(log_n), np.asarray(flops)[..., None] / cost(np.exp(log_n)), **parameters)
-        centre = np.take_along_axis(log_n, np.argmin(loss, axis=-1)[..., None], axis=-1)[..., 0]
-        width /= 12
-    return np.asarray(np.exp(centre))
+    within = (float(found.min()) / 1e3, float(found.max()) * 1e3)
+    true = numerical_optimum(parameters, flops, cost, within, law.function).params
+    return GridBias(flops, found / true, fit.a, float(fit_power_line(flops, true)[0]))
 
 
 def _averaged(x: Array, losses: Array) -> tuple[Array, Array]:

@@ -35,6 +35,7 @@ SCHEMA = pa.schema(
         ("peak_memory_bytes", pa.int64()),
     ]
 )
+"""Columns of metrics.parquet, of trained and of simulated runs. What a run did not measure is null."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,18 @@ class Scale:
     peak_flops_per_s: float | None
 
 
-def evaluation_steps(steps: int, points: int) -> NDArray[np.int64]:
-    """Steps of the validation evaluations: steps / 2^k, the last at the end."""
-    return np.unique(np.maximum(1, steps // 2 ** np.arange(points)))
+def evaluation_steps(spec: RunSpec) -> NDArray[np.int64]:
+    """Steps of the validation evaluations: steps / 2^k, the last at the end.
+
+    A run of a trunk is evaluated where it leaves the trunk and never before: the trunk does not know its runs.
+    """
+    if "validation" not in spec.evaluation.sets:
+        return np.empty(0, dtype=np.int64)
+    steps = np.unique(np.maximum(1, spec.steps // 2 ** np.arange(spec.evaluation.points)))
+    if not spec.schedule.trunk:
+        return steps
+    branch = spec.branch_tokens // spec.batch_tokens
+    return np.union1d(branch, steps[steps > branch])
 
 
 def curve_table(spec: RunSpec, history: History, scale: Scale) -> pa.Table:

@@ -15,21 +15,50 @@ from scaling_lab.corpus.store import TokenStore
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
 
+# Windows of trunk runs are shuffled inside pages of so many tokens: far more than a block of text, so that neighbours
+# part, and no more than the shortest horizons, which use a share of one page.
+PAGE_TOKENS = 2**18
+
+
+def window_order(spec: RunSpec, available: int, epoch: int = 0) -> NDArray[np.int64]:
+    """Windows of one epoch in the order of training, from a train split of `available` tokens.
+
+    A permutation of all that the run reads, a function of (seed, epoch). Runs of a trunk that never repeat are permuted
+    page by page, so that their common part has the same order whatever the horizon: the windows inside the last page
+    are those that come first in that page's order.
+    """
+    context = spec.architecture.context
+    windows = spec.data_tokens // context
+    if spec.unique_tokens is not None or not spec.schedule.trunk:
+        return np.random.default_rng((spec.seed, epoch) if epoch else spec.seed).permutation(windows)
+    page = max(1, PAGE_TOKENS // context)
+    starts = range(0, windows, page)
+    lengths = (min(page, available // context - start) for start in starts)
+    pages = [
+        start + np.random.default_rng((spec.seed, number)).permutation(length)
+        for number, (start, length) in enumerate(zip(starts, lengths, strict=True))
+    ]
+    return np.concatenate(pages)[:windows]
+
 
 class TrainingStream:
     """The first tokens of the train split as windows of context + 1 tokens, each once per epoch, in a seeded order.
 
-    The order of an epoch is a function of (seed, epoch); a batch may hold the end of one and the beginning of the next.
-    The target of the very last position wraps to the first token, so that D tokens are exactly D / context windows.
+    A batch may hold the end of one epoch and the beginning of the next. The target of the very last position wraps to
+    the first token, so that D tokens are exactly D / context windows; in runs of a trunk, whose last page may reach
+    beyond the horizon, only where the split ends.
     """
 
     def __init__(self, store: TokenStore, spec: RunSpec) -> None:
-        self.context = spec.architecture.context
-        self.sequences = spec.sequences
-        tokens = store.read("train", 0, spec.data_tokens)
-        self.tokens = np.concatenate([tokens, tokens[:1]])
-        self.windows = spec.data_tokens // self.context
-        self.order = lru_cache(maxsize=2)(partial(epoch_order, spec.seed, self.windows))
+        self.context, self.sequences = spec.architecture.context, spec.sequences
+        available = store.tokens("train")
+        self.order = lru_cache(maxsize=2)(partial(window_order, spec, available))  # by epoch
+        self.windows = len(self.order(0))
+        end = (int(self.order(0).max()) + 1) * self.context
+        tokens = store.read("train", 0, end)
+        goes_on = spec.schedule.trunk and end < available
+        target = store.read("train", end, end + 1) if goes_on else tokens[:1]
+        self.tokens = np.concatenate([tokens, target])
 
     def batches(self, start: int, stop: int) -> Tensor:
         """Steps start..stop as int64 of shape (steps, sequences, context + 1)."""
@@ -45,11 +74,6 @@ class TrainingStream:
         return np.concatenate(
             [self.order(e)[max(first - s, 0) : last - s] for e, s in zip(epochs, starts, strict=True)]
         )
-
-
-def epoch_order(seed: int, windows: int, epoch: int) -> NDArray[np.int64]:
-    """The order of the windows in an epoch: a function of (seed, epoch)."""
-    return np.random.default_rng([seed, epoch] if epoch else seed).permutation(windows)
 
 
 def chunk_bounds(start: int, steps: int, size: int, marks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

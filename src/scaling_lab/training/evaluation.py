@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from scaling_lab.training.model import token_losses
+from scaling_lab.training.models.head import token_losses
 
 # Sequences of one forward pass: small enough for the logits to stay in the cache of a CPU.
 SEQUENCES = 16

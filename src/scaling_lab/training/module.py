@@ -11,7 +11,8 @@ from torch.distributed.fsdp import FSDPModule
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.distributed import shard
 from scaling_lab.training.gradients import accumulate, shares, whole
-from scaling_lab.training.model import Transformer, token_losses
+from scaling_lab.training.models import build_model
+from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
 from scaling_lab.training.schedule import learning_rate
 
 
@@ -37,7 +38,7 @@ class LanguageModel(pl.LightningModule):
     def __init__(self, spec: RunSpec, stop_requested: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self.spec, self.stop_requested = spec, stop_requested
-        self.model = Transformer(spec.architecture)
+        self.model = build_model(spec.architecture)
         self.automatic_optimization = False
 
     def configure_model(self) -> None:
@@ -45,11 +46,7 @@ class LanguageModel(pl.LightningModule):
             shard(self.model, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        o = self.spec.optimizer
-        matrices = [p for p in self.parameters() if p.dim() >= 2]
-        vectors = [p for p in self.parameters() if p.dim() < 2]
-        groups = [{"params": matrices, "weight_decay": o.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=o.learning_rate, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
+        return build_optimizer(self.model, self.spec.optimizer)
 
     def training_step(self, chunk_SBT: Tensor, batch_idx: int) -> None:
         first = self.global_step
@@ -62,8 +59,7 @@ class LanguageModel(pl.LightningModule):
 
     def _optimizer_step(self, windows_BT: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
         optimizer: Any = self.optimizers()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(self.spec, step * self.spec.batch_tokens)
+        set_learning_rate(optimizer, learning_rate(self.spec, step * self.spec.batch_tokens))
         # Those of the module are other tensors while FSDP has gathered them, as it leaves them after an evaluation.
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         rank, devices = self.global_rank, self.trainer.world_size
@@ -77,4 +73,5 @@ class LanguageModel(pl.LightningModule):
         return loss, norm.detach(), square
 
     def _loss(self, windows_BT: Tensor) -> Tensor:
-        return token_losses(self.model(windows_BT[:, :-1]), windows_BT[:, 1:]).mean()
+        loss: Tensor = self.model(windows_BT[:, :-1], windows_BT[:, 1:])
+        return loss

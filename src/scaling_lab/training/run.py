@@ -8,7 +8,9 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,7 +18,6 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from scaling_lab.config import Strategy
 from scaling_lab.corpus.store import TokenStore
 from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
@@ -26,6 +27,7 @@ from scaling_lab.training.curves import Scale, evaluation_steps
 from scaling_lab.training.data import TokenDataModule, evaluation_windows
 from scaling_lab.training.device import device_name, peak_flops_per_s
 from scaling_lab.training.distributed import check_devices, end_with_the_first_process, is_first_process, make_strategy
+from scaling_lab.training.execution import Execution
 from scaling_lab.training.module import LanguageModel
 from scaling_lab.training.recorder import Recorder
 from scaling_lab.training.results import Evaluations, evaluate, write_results
@@ -36,81 +38,87 @@ from scaling_lab.training.stopping import stopping_steps
 CHUNK_STEPS = 16
 
 
-def train(
-    spec: RunSpec,
-    dataset: Path,
-    run_dir: Path,
-    *,
-    threads: int,
-    checkpoint_seconds: float = 30,
-    checkpoint_tokens: int | None = None,
-    devices: int = 1,
-    strategy: Strategy = "auto",
-) -> None:
+def train(spec: RunSpec, dataset: Path, run_dir: Path, *, trunk_dir: Path | None = None, **execution: Any) -> None:
     """Train `spec` on the token store in `dataset`; write `metrics.parquet` and `summary.json` into `run_dir`.
 
-    Goes on from the newest whole checkpoint in `run_dir`. A second process on the same run waits for the first. Nothing
-    after `run_dir` is part of the run's identity; with several devices, Lightning starts this process again for each.
+    Goes on from the newest whole checkpoint in `run_dir`, else from that of its trunk in `trunk_dir`. A second process
+    on the same run waits for the first. `execution`: fields of `Execution`.
 
     Raises:
         TrainingError: the vocabulary or the text does not fit the spec.
         ConfigError: the batch cannot be shared by the devices.
         InterruptedTrainingError: a signal asked to stop; a checkpoint was written.
     """
-    check_devices(spec, devices, strategy)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    _prepare_process(max(1, threads // devices))
-    with _exclusive(run_dir), stop_request() as request:
+    how = Execution(**execution)
+    with prepared(spec, dataset, run_dir, how) as (store, request):
+        fitted = fit(spec, store, run_dir, how, request, trunk_dir)
+        evaluations = _evaluate(fitted, store, request)
+        if fitted.trainer.is_global_zero:
+            device = fitted.trainer.strategy.root_device
+            scale = Scale(store.bytes_per_token("validation"), peak_flops_per_s(device, how.devices))
+            history = fitted.recorder.history
+            write_results(run_dir, spec, history, evaluations, scale, how, device=device_name(device))
+
+
+@contextmanager
+def prepared(spec: RunSpec, dataset: Path, folder: Path, how: Execution) -> Iterator[tuple[TokenStore, StopRequest]]:
+    """The token store, once it is known to fit the spec, and the signals, while this process alone trains in `folder`.
+
+    Raises:
+        TrainingError: the vocabulary or the text does not fit the spec.
+        ConfigError: the batch cannot be shared by the devices.
+    """
+    check_devices(spec, how.devices, how.strategy)
+    folder.mkdir(parents=True, exist_ok=True)
+    _prepare_process(max(1, how.threads // how.devices))
+    with _exclusive(folder), stop_request() as request:
         store = TokenStore(dataset / "manifest.json")
         _check_store(spec, store)
-        recorder = _recorder(spec, store)
-        pl.seed_everything(spec.seed, workers=True, verbose=False)
-        module = LanguageModel(spec, stop_requested=lambda: devices == 1 and bool(request))
-        checkpointer = _checkpointer(spec, run_dir, recorder, request, checkpoint_seconds, checkpoint_tokens)
-        trainer = _trainer(spec, run_dir, [recorder, checkpointer, Progress(run_dir / "progress.json", recorder)],
-                           devices, strategy)  # fmt: skip
-        _fit(trainer, module, store, checkpointer)
-        evaluations = _evaluate(trainer, module, store, recorder, request)
-        if trainer.is_global_zero:
-            device = trainer.strategy.root_device
-            scale = Scale(store.bytes_per_token("validation"), peak_flops_per_s(device, devices))
-            execution = {"device": device_name(device), "devices": devices, "threads": threads}
-            write_results(run_dir, spec, recorder.history, evaluations, scale, execution)
+        yield store, request
 
 
-def _recorder(spec: RunSpec, store: TokenStore) -> Recorder:
-    steps = np.union1d(evaluation_steps(spec.steps, spec.evaluation.points), stopping_steps(spec))
-    return Recorder(spec, evaluation_windows(store, "validation", spec), set(steps.tolist()))
+@dataclass(frozen=True)
+class Fitted:
+    """What training leaves in memory: the recorder with the whole history, the trained module, the trainer."""
+
+    recorder: Recorder
+    module: LanguageModel
+    trainer: pl.Trainer
 
 
-def _checkpointer(
-    spec: RunSpec, run_dir: Path, recorder: Recorder, request: StopRequest, seconds: float, tokens: int | None
-) -> Checkpointer:
-    every = spec.steps if tokens is None else max(1, tokens // spec.batch_tokens)
-    steps = {*range(every, spec.steps, every), spec.steps}
-    return Checkpointer(run_dir / "checkpoints", recorder, request, seconds, steps)
+def last_checkpoint(folder: Path | None) -> Path | None:
+    """The newest whole checkpoint that training in `folder` has reached, if any."""
+    return latest_checkpoint(folder / "checkpoints") if folder else None
 
 
-def _fit(trainer: pl.Trainer, module: LanguageModel, store: TokenStore, checkpointer: Checkpointer) -> None:
-    spec = module.spec
-    marks = np.array(sorted(checkpointer.recorder.evaluation_steps | checkpointer.steps), dtype=np.int64)
-    chunk_steps = CHUNK_STEPS if trainer.world_size == 1 else 1  # devices agree on signals between chunks
-    data = TokenDataModule(store, spec, chunk_steps, marks)
-    resume = latest_checkpoint(checkpointer.folder)
+def fit(
+    spec: RunSpec, store: TokenStore, folder: Path, how: Execution, request: StopRequest, start_dir: Path | None
+) -> Fitted:
+    """Train to the end of the spec, from the checkpoint in `folder`, or else in `start_dir`, or else from nothing."""
+    evaluated = np.union1d(evaluation_steps(spec), stopping_steps(spec))
+    saved = how.checkpoint_steps(spec)
+    windows = evaluation_windows(store, "validation", spec) if len(evaluated) else torch.empty(0, dtype=torch.int64)
+    recorder = Recorder(spec, windows, set(evaluated.tolist()))
+    checkpointer = Checkpointer(folder / "checkpoints", recorder, request, how.checkpoint_seconds, set(saved.tolist()))
+    trainer = _trainer(spec, folder, [recorder, checkpointer, Progress(folder / "progress.json", recorder)], how)
+    pl.seed_everything(spec.seed, workers=True, verbose=False)
+    module = LanguageModel(spec, stop_requested=lambda: how.devices == 1 and bool(request))
+    chunk_steps = CHUNK_STEPS if how.devices == 1 else 1  # devices agree on signals between chunks
+    data = TokenDataModule(store, spec, chunk_steps, np.union1d(evaluated, saved))
+    resume = last_checkpoint(folder) or last_checkpoint(start_dir)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
     except SIGTERMException:  # the signal met Lightning's own handler, before the callback took its place
-        checkpointer.request.raise_if_set("stopped before the first step")
+        request.raise_if_set("stopped before the first step")
+    return Fitted(recorder, module, trainer)
 
 
-def _trainer(
-    spec: RunSpec, run_dir: Path, callbacks: list[pl.Callback], devices: int, strategy: Strategy
-) -> pl.Trainer:
+def _trainer(spec: RunSpec, folder: Path, callbacks: list[pl.Callback], how: Execution) -> pl.Trainer:
     return pl.Trainer(
-        default_root_dir=run_dir,
+        default_root_dir=folder,
         accelerator="auto",
-        devices=devices,
-        strategy=make_strategy(strategy, devices),
+        devices=how.devices,
+        strategy=make_strategy(how.strategy, how.devices),
         precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
         max_steps=spec.steps,
         callbacks=callbacks,
@@ -123,16 +131,14 @@ def _trainer(
     )
 
 
-def _evaluate(
-    trainer: pl.Trainer, module: LanguageModel, store: TokenStore, recorder: Recorder, request: StopRequest
-) -> Evaluations:
+def _evaluate(fitted: Fitted, store: TokenStore, request: StopRequest) -> Evaluations:
     """Losses of the final weights, or of the best ones where the spec stops early; none of a run that diverged."""
-    if recorder.history.diverged_at is not None:
+    if fitted.recorder.history.diverged_at is not None:
         return {}
-    if recorder.best_weights is not None:
-        module.model.load_state_dict(recorder.best_weights)
-    module.to(trainer.strategy.root_device)  # Lightning left it on the CPU
-    return evaluate(module.spec, store, module, request)
+    if fitted.recorder.best_weights is not None:
+        fitted.module.model.load_state_dict(fitted.recorder.best_weights)
+    fitted.module.to(fitted.trainer.strategy.root_device)  # Lightning left it on the CPU
+    return evaluate(fitted.module.spec, store, fitted.module, request)
 
 
 def _check_store(spec: RunSpec, store: TokenStore) -> None:

@@ -14,10 +14,10 @@ ParamsConvention = Literal["params_non_embedding", "params_with_head", "params_t
 
 FLOPS_CONVENTIONS: tuple[tuple[FlopsConvention, str], ...] = (
     ("6n", "6 N: weights of the blocks only"),
-    ("kaplan", "6 N + 6 n_layer context d_model: adds the attention scores (Kaplan Eq 2.2, times 3)"),
-    ("deepseek", "6 N + 12 n_layer context d_model: adds attention times values too (DeepSeek's M)"),
+    ("kaplan", "6 N + 6 n_layer context d_attn: adds the attention scores (Kaplan Eq 2.2, times 3)"),
+    ("deepseek", "6 N + 12 n_layer context d_attn: adds attention times values too (DeepSeek's M)"),
     ("head", "kaplan + 6 d_model vocab: adds the output head (Porian et al. 2024)"),
-    ("matmul", "6 N + 12 n_layer context d_model + 6 d_model vocab: every matrix product"),
+    ("matmul", "6 N + 12 n_layer context d_attn + 6 d_model vocab: every matrix product"),
     ("hoffmann", "Hoffmann et al. 2022, appendix F taken literally: embedding lookup and softmax counted"),
     ("hoffmann_a4", "Hoffmann et al. 2022, appendix F as its Table A4 was made: without embedding lookup and head"),
 )
@@ -79,7 +79,7 @@ class ForwardWork:
 
 
 class Architecture(ABC):
-    """A model whose parameters and FLOPs can be counted. The head is tied to the token embedding."""
+    """A model whose parameters and FLOPs can be counted, with an output head of d_model x vocab."""
 
     d_model: int
     vocab_size: int

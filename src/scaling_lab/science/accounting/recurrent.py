@@ -13,8 +13,8 @@ class UniversalShape(Shape):
     """A Transformer recurrent in depth: its `n_layer` blocks are passed `reuse` times (Dehghani et al. 2018).
 
     Parameters are counted once (`params_non_embedding`) or as often as they are used (`params_with_reuse`), which is
-    the count that the compute follows (Kaplan et al. 2020, appendix D.2). Positions and passes are told apart without
-    further parameters.
+    the count that the compute follows (Kaplan et al. 2020, appendix D.2). Passes are told apart without further
+    parameters.
     """
 
     reuse: int = 1
@@ -41,7 +41,7 @@ class UniversalShape(Shape):
 
 @dataclass(frozen=True)
 class LSTMShape(Architecture):
-    """A stack of LSTM layers as wide as the embedding, with a tied head; biases as torch has them, two per gate.
+    """A stack of LSTM layers as wide as the embedding; biases as torch has them, two per gate; the head may be tied.
 
     `context` is the length of its training sequences, which costs an LSTM nothing: there are no attention scores, so
     `6n`, `kaplan` and `deepseek` agree.
@@ -51,16 +51,18 @@ class LSTMShape(Architecture):
     d_model: int
     context: int
     vocab_size: int
+    tied: bool = True
 
     def __post_init__(self) -> None:
         require_positive(self, "n_layer", "d_model", "context", "vocab_size")
 
     @property
     def params_by_group(self) -> dict[str, int]:
+        embedding = self.vocab_size * self.d_model
         return {
-            "embedding": self.vocab_size * self.d_model,
+            "embedding": embedding,
             "position": 0,
-            "head": 0,  # tied
+            "head": 0 if self.tied else embedding,
             "gates": self.params_non_embedding,
             "norms": 0,
             "biases": self.n_layer * 8 * self.d_model,

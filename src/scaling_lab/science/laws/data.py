@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log0, offset, scale
+from scaling_lab.science.laws.law import Array, Law, Parameter, amplitude, exponent, offset, offset_and_terms, scale
 
 
 def data_constrained(N: Any, D: Any, U: Any, E: Any, A: Any, B: Any, alpha: Any, beta: Any, R_N: Any, R_D: Any) -> Any:
@@ -61,14 +61,13 @@ def _data_constrained_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Arra
     tokens, _, of_rd = _worth_log(logs["D"], unique, log_rd)
     pull = np.where(useful < logs["N"], of_useful, 0.0)
     size, data = log_a - alpha * params, log_b - beta * tokens
-    value = np.logaddexp(np.logaddexp(size, data), log0(constant))
-    of_size, of_data = np.exp(size - value), np.exp(data - value)
+    value, inverse, of_size, of_data = offset_and_terms(constant, size, data)
     by_a, by_b, by_alpha, by_beta = (-of_size * alpha * pull * slope for slope in useful_slopes)
     jacobian = [
-        np.exp(-value), of_size + by_a, of_data + by_b, by_alpha - of_size * params, by_beta - of_data * tokens,
+        inverse, of_size + by_a, of_data + by_b, by_alpha - of_size * params, by_beta - of_data * tokens,
         -of_size * alpha * of_rn, -of_data * beta * of_rd,
     ]  # fmt: skip
-    return value, np.stack(jacobian, axis=-1)
+    return value, np.stack(jacobian, axis=1)
 
 
 def _optimal_params_log(
@@ -95,6 +94,9 @@ def _worth_log(used: Array, unique: Array, log_r: Array) -> tuple[Array, Array, 
     return unique + np.log(worth), by_unique, (r * faded - repeats * decay) / worth
 
 
+# Beyond these nothing is left to tell: repetitions are worth nothing at the first, as much as new data at the last.
+_DECAY_BOUNDS = (float(np.log(1e-3)), float(np.log(1e5)))
+
 DATA_CONSTRAINED = Law(
     name="data_constrained",
     equation="L = E + A / N'^alpha + B / D'^beta",
@@ -106,8 +108,8 @@ DATA_CONSTRAINED = Law(
         amplitude("B", "data term at D' = 1, nats", (2.0, 6.0, 12.0)),
         exponent("alpha", "exponent of N'", (0.2, 0.5)),
         exponent("beta", "exponent of D'", (0.2, 0.5)),
-        amplitude("R_N", "R_N*, excess of parameters that decays by e", (0.7, 2.3)),
-        amplitude("R_D", "R_D*, repetitions of data that decay by e", (0.7, 2.3)),
+        Parameter("R_N", "R_N*, excess of parameters that decays by e", True, _DECAY_BOUNDS, (0.7, 2.3)),
+        Parameter("R_D", "R_D*, repetitions of data that decay by e", True, _DECAY_BOUNDS, (0.7, 2.3)),
     ),
     function=data_constrained,
     log_form=_data_constrained_log,

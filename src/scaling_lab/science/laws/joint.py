@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log0, offset, scale
+from scaling_lab.science.laws.law import (
+    Array,
+    Law,
+    amplitude,
+    exponent,
+    log_exponent,
+    log_sum,
+    offset,
+    offset_and_terms,
+    scale,
+)
 
 
 def kaplan(N: Any, D: Any, Nc: Any, Dc: Any, alpha_N: Any, alpha_D: Any) -> Any:
@@ -34,28 +44,30 @@ def _kaplan_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
     scale_n, scale_d, alpha_n, alpha_d = (theta[:, j : j + 1] for j in range(4))
     distance = scale_n - logs["N"]
     from_size, from_data = alpha_n / alpha_d * distance, scale_d - logs["D"]
-    total = np.logaddexp(from_size, from_data)
-    share = np.exp(from_size - total)
+    total, share = log_sum(from_size, from_data)
     jacobian = [share * alpha_n, (1 - share) * alpha_d, share * distance, total - share * from_size]
-    return alpha_d * total, np.stack(jacobian, axis=-1)
+    return alpha_d * total, np.stack(jacobian, axis=1)
 
 
 def _hoffmann_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
     constant, log_a, log_b, alpha, beta = (theta[:, j : j + 1] for j in range(5))
     size, data = log_a - alpha * logs["N"], log_b - beta * logs["D"]
-    value = np.logaddexp(np.logaddexp(size, data), log0(constant))
-    of_size, of_data = np.exp(size - value), np.exp(data - value)
-    jacobian = [np.exp(-value), of_size, of_data, -of_size * logs["N"], -of_data * logs["D"]]
-    return value, np.stack(jacobian, axis=-1)
+    value, inverse, of_size, of_data = offset_and_terms(constant, size, data)
+    jacobian = [inverse, of_size, of_data, of_size * -logs["N"], of_data * -logs["D"]]
+    return value, np.stack(jacobian, axis=1)
 
 
 def _kaplan_symmetric_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
-    scale_n, scale_d, alpha_n, alpha_d, beta = (theta[:, j : j + 1] for j in range(5))
-    of_size, of_data = scale_n - logs["N"], scale_d - logs["D"]
-    total = np.logaddexp(alpha_n * of_size, alpha_d * of_data)
-    share = np.exp(alpha_n * of_size - total)
-    inside = [share * alpha_n, (1 - share) * alpha_d, share * of_size, (1 - share) * of_data]
-    return beta * total, np.stack([*(beta * column for column in inside), total], axis=-1)
+    """Exponents in their logarithms: the runs tell alpha_N beta, and the valley along it is straight there.
+
+    As beta grows along it the law becomes (Nc / N)^a exp((D_1 / D)^b); runs that prefer this do not identify beta.
+    """
+    scale_n, scale_d = theta[:, 0:1], theta[:, 1:2]
+    alpha_n, alpha_d, beta = (np.exp(theta[:, j : j + 1]) for j in range(2, 5))
+    size, data = alpha_n * (scale_n - logs["N"]), alpha_d * (scale_d - logs["D"])
+    total, share = log_sum(size, data)
+    inside = [share * alpha_n, (1 - share) * alpha_d, share * size, (1 - share) * data, total]
+    return beta * total, np.stack([beta * column for column in inside], axis=1)
 
 
 def _gadre_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
@@ -63,9 +75,8 @@ def _gadre_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
     constant, log_a, log_b, eta = (theta[:, j : j + 1] for j in range(4))
     squares = [np.log(6) + 2 * logs[name] for name in ("N", "D")]
     size, data = log_a - eta * squares[0], log_b - eta * squares[1]
-    value = np.logaddexp(np.logaddexp(size, data), log0(constant))
-    of_size, of_data = np.exp(size - value), np.exp(data - value)
-    return value, np.stack([np.exp(-value), of_size, of_data, -of_size * squares[0] - of_data * squares[1]], axis=-1)
+    value, inverse, of_size, of_data = offset_and_terms(constant, size, data)
+    return value, np.stack([inverse, of_size, of_data, -of_size * squares[0] - of_data * squares[1]], axis=1)
 
 
 _AMPLITUDE_STARTS = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
@@ -96,9 +107,9 @@ KAPLAN_SYMMETRIC = Law(
     parameters=(
         scale("Nc", "scale of N", (15.0, 25.0, 35.0)),
         scale("Dc", "scale of D, tokens", (15.0, 25.0, 35.0)),
-        exponent("alpha_N", "exponent of N inside the bracket", (0.1, 0.3, 0.8)),
-        exponent("alpha_D", "exponent of D inside the bracket", (0.1, 0.3, 0.8)),
-        exponent("beta", "outer exponent", (0.1, 0.3, 0.8)),
+        log_exponent("alpha_N", "exponent of N inside the bracket", (0.1, 0.3, 0.8)),
+        log_exponent("alpha_D", "exponent of D inside the bracket", (0.1, 0.3, 0.8)),
+        log_exponent("beta", "outer exponent", (0.1, 0.3, 0.8)),
     ),
     function=kaplan_symmetric,
     log_form=_kaplan_symmetric_log,

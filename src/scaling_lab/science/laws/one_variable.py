@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log0, offset, scale
+from scaling_lab.science.laws.law import Array, Law, amplitude, exponent, log_sum, offset, scale
 
 
 def power(X: Any, Xc: Any, alpha: Any) -> Any:
@@ -50,15 +50,15 @@ def broken_power(X: Any, a: Any, b: Any, c0: Any, breaks: Sequence[tuple[Any, An
 def _power_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
     log_scale, alpha = theta[:, 0:1], theta[:, 1:2]
     distance = log_scale - logs["X"]
-    return alpha * distance, np.stack([np.broadcast_to(alpha, distance.shape), distance], axis=-1)
+    return alpha * distance, np.stack([np.broadcast_to(alpha, distance.shape), distance], axis=1)
 
 
 def _power_offset_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
     constant, log_scale, alpha = theta[:, 0:1], theta[:, 1:2], theta[:, 2:3]
     distance = log_scale - logs["X"]
-    value = np.logaddexp(log0(constant), alpha * distance)
-    share = np.exp(alpha * distance - value)
-    return value, np.stack([np.exp(-value), share * alpha, share * distance], axis=-1)
+    with np.errstate(divide="ignore"):
+        value, share = log_sum(alpha * distance, np.log(constant))
+    return value, np.stack([np.exp(-value), share * alpha, share * distance], axis=1)
 
 
 POWER = Law(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.laws.law import Array, Law, exponent, scale
+from scaling_lab.science.laws.law import Array, Law, exponent, log_sum, scale
 
 
 def kaplan_steps(N: Any, S: Any, Nc: Any, Sc: Any, alpha_N: Any, alpha_S: Any) -> Any:
@@ -28,10 +28,9 @@ def hyperbola(B: Any, S_min: Any, E_min: Any) -> Any:
 def _kaplan_steps_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
     scale_n, scale_s, alpha_n, alpha_s = (theta[:, j : j + 1] for j in range(4))
     of_size, of_steps = scale_n - logs["N"], scale_s - logs["S"]
-    value = np.logaddexp(alpha_n * of_size, alpha_s * of_steps)
-    share = np.exp(alpha_n * of_size - value)
+    value, share = log_sum(alpha_n * of_size, alpha_s * of_steps)
     jacobian = [share * alpha_n, (1 - share) * alpha_s, share * of_size, (1 - share) * of_steps]
-    return value, np.stack(jacobian, axis=-1)
+    return value, np.stack(jacobian, axis=1)
 
 
 KAPLAN_STEPS = Law(

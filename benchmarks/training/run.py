@@ -1,0 +1,119 @@
+"""Tokens per second of our engine and of its peers, over a ladder of sizes, interleaved in one run.
+
+OMP_NUM_THREADS=1 python benchmarks/training/run.py [--seconds 1] [--rounds 7] [--sizes 4]
+"""
+
+import argparse
+import hashlib
+import json
+import platform
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from loops import CUDA, clock, ours, prepare_bare, prepare_peer, run_spec
+from peers import Size, available
+
+from scaling_lab.corpus.store import TokenStore
+from scaling_lab.training.run import _prepare_process
+
+# Sizes of the default study at its batches, then two larger ones; on a GPU 1e5 to 1e9 parameters.
+CPU_LADDER = [
+    Size(1, 8, 1, 640, 128, 1024),
+    Size(1, 16, 1, 640, 128, 1024),
+    Size(1, 32, 2, 640, 128, 1024),
+    Size(2, 64, 4, 896, 128, 1024),
+    Size(2, 104, 4, 896, 128, 1024),
+    Size(4, 128, 4, 4096, 128, 1024),
+    Size(6, 192, 6, 4096, 128, 1024),
+]
+GPU_LADDER = [
+    Size(2, 64, 4, 16384, 1024, 50304),
+    Size(4, 128, 4, 32768, 1024, 50304),
+    Size(6, 384, 6, 65536, 1024, 50304),
+    Size(12, 768, 12, 65536, 1024, 50304),
+    Size(24, 1024, 16, 32768, 1024, 50304),
+    Size(24, 1792, 14, 16384, 1024, 50304),
+]
+PEAK_SIDE = 4096 if CUDA else 1024
+
+
+def peak_flops() -> float:
+    """FLOP/s of the best of many square matrix products, in the precision that is trained in."""
+    a, b = (torch.randn(PEAK_SIDE, PEAK_SIDE, device="cuda" if CUDA else "cpu") for _ in range(2))
+    if CUDA:
+        a, b = a.bfloat16(), b.bfloat16()
+    seconds = []
+    for _ in range(30):
+        start = clock()
+        a @ b
+        seconds.append(clock() - start)
+    return 2 * PEAK_SIDE**3 / min(seconds)
+
+
+def write_store(folder: Path, tokens: int, vocab_size: int) -> np.ndarray:
+    """Random tokens as a token store: speed does not depend on what they say."""
+    sets = {}
+    for name, count in (("train", tokens), ("validation", 2**14)):
+        values = np.random.default_rng(0).integers(0, vocab_size, count).astype("<u2")
+        (folder / f"{name}.bin").write_bytes(values.tobytes())
+        digest = hashlib.sha256(values.tobytes()).hexdigest()
+        shard = {"file": f"{name}.bin", "tokens": count, "documents": 1, "sha256": digest}
+        sets[name] = {"shards": [shard], "bytes_per_token": 3.0}
+    content = {"vocab_size": vocab_size, "end_of_text": 0, "dtype": "uint16", "sets": sets}
+    (folder / "manifest.json").write_text(json.dumps(content))
+    return np.memmap(folder / "train.bin", "<u2", mode="r")
+
+
+def measure(size: Size, seconds: float, rounds: int) -> dict[str, list[float]]:
+    """Seconds per step of every engine, one value for each round."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokens = write_store(folder, 640 * size.batch_tokens, size.vocab_size)
+        loops = {"bare loop": prepare_bare(size, tokens, TokenStore(folder / "manifest.json"))}
+        loops |= {peer: prepare_peer(build, size, tokens) for peer, build in available().items()}
+        steps = min(512, max(16, round(seconds / loops["bare loop"](3))))
+        found: dict[str, list[float]] = {"scaling-lab": [], **{engine: [] for engine in loops}}
+        for _ in range(rounds + 1):
+            found["scaling-lab"].append(ours(size, folder, steps))
+            for engine, loop in loops.items():
+                found[engine].append(loop(steps))
+    return {engine: values[1:] for engine, values in found.items()}  # the first round warms up
+
+
+def report(size: Size, found: dict[str, list[float]], peak: float) -> str:
+    """One line of the README's table: thousand tokens per second, and ratios by round."""
+    seconds = {engine: statistics.median(values) for engine, values in found.items()}
+    flops = run_spec(size, 1).flops("matmul") / seconds["scaling-lab"]
+    overhead = statistics.median(a / b for a, b in zip(found["scaling-lab"], found["bare loop"], strict=True)) - 1
+    peers = [engine for engine in found if engine not in ("scaling-lab", "bare loop")]
+    fastest = [min(values) for values in zip(*(found[peer] for peer in peers), strict=True)]
+    ratio = statistics.median(best / a for best, a in zip(fastest, found["scaling-lab"], strict=True))
+    rates = " | ".join(f"{size.batch_tokens / value / 1e3:.3g}" for value in seconds.values())
+    params = run_spec(size, 1).architecture.shape.params_non_embedding
+    name = f"{size.n_layer} x {size.d_model}"
+    return f"| {name} | {params:.2g} | {rates} | {ratio:.2f} | {overhead:+.1%} | {flops / peak:.0%} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one engine in one round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sizes", type=int, nargs="*", help="positions in the ladder (default: all)")
+    arguments = parser.parse_args()
+    _prepare_process(torch.get_num_threads())
+    ladder = GPU_LADDER if CUDA else CPU_LADDER
+    peak = peak_flops()
+    device = torch.cuda.get_device_name() if CUDA else f"{platform.processor()}, {torch.get_num_threads()} thread"
+    print(f"{device}, torch {torch.__version__}, peak {peak / 1e9:.0f} GFLOP/s; thousand tokens per second")
+    engines = ["scaling-lab", "bare loop", *available()]
+    print(f"| layers x width | N | {' | '.join(engines)} | to the fastest peer | Lightning | share of peak |")
+    print("|---|---|" + "---|" * (len(engines) + 3))
+    for index in arguments.sizes if arguments.sizes is not None else range(len(ladder)):
+        print(report(ladder[index], measure(ladder[index], arguments.seconds, arguments.rounds), peak), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What an approach says of N*(C) and D*(C): the question, the frontier, and the answer with its intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from scaling_lab.science.bootstrap import Draws, Interval, percentile_interval
+from scaling_lab.science.laws import Array, Law
+from scaling_lab.science.optimum import numerical_optimum
+from scaling_lab.science.power_line import fit_power_line
+from scaling_lab.science.refusal import FitRefusedError
+
+SLOPE_POINTS = 9  # budgets, evenly spaced in log C, through which the slope of a law's N*(C) is taken
+MINIMUM_DRAWS = 20
+
+
+@dataclass(frozen=True)
+class Question:
+    """Budgets [k] in FLOPs at which N* and D* are asked for. cost: FLOPs per token of N, within `params_range`."""
+
+    budgets: Array
+    cost: Callable[[Any], Array]
+    params_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Slopes [...] and optima [..., k] of an estimate or of its draws."""
+
+    a: Array
+    b: Array
+    params: Array
+    tokens: Array
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its interval; None with too few draws."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """One approach: slopes a of N* and b of D* in log C, and params, tokens and tokens_per_param at every budget; or
+    why it is refused. failed: refits of the bootstrap by reason."""
+
+    approach: str
+    exponents: dict[str, Estimate]
+    optima: tuple[dict[str, Estimate], ...]
+    resamples: int
+    failed: dict[str, int]
+    refusal: FitRefusedError | None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two approaches whose intervals do not overlap: those of a, or those of N* at some `budgets`."""
+
+    first: str
+    second: str
+    exponent: bool
+    budgets: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Approaches:
+    """All approaches to one question, the refused ones included."""
+
+    budgets: Array
+    level: float
+    allocations: dict[str, Allocation]
+
+    @property
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        """Every pair of approaches that contradict each other."""
+        found = []
+        for x, y in combinations([x for x in self.allocations.values() if x.refusal is None], 2):
+            exponent = _disjoint(x.exponents["a"], y.exponents["a"])
+            sizes = zip(self.budgets, x.optima, y.optima, strict=True)
+            budgets = tuple(float(flops) for flops, of_x, of_y in sizes if _disjoint(of_x["params"], of_y["params"]))
+            if exponent or budgets:
+                found.append(Disagreement(x.approach, y.approach, exponent, budgets))
+        return tuple(found)
+
+
+def law_frontier(law: Law, parameters: Mapping[str, Any], span: tuple[float, float], question: Question) -> Frontier:
+    """The frontier of a law of N and D whose parameters are numbers or draws [...].
+
+    a and b are slopes in log C over `span`, FLOPs: where cost is 6 N, Hoffmann's beta / (alpha + beta) and, of
+    Kaplan's Eq 1.5, alpha_D / (alpha_N + alpha_D).
+    """
+    grid = np.geomspace(*span, SLOPE_POINTS) if span[1] > span[0] else span[0] * np.geomspace(0.5, 2, SLOPE_POINTS)
+    values = {name: np.asarray(parameters[name])[..., None] for name in law.parameter_names}
+    flops = np.concatenate([grid, question.budgets])
+    best = numerical_optimum(values, flops, question.cost, question.params_range, law.function)
+    a, _ = fit_power_line(grid, best.params[..., :SLOPE_POINTS])
+    b, _ = fit_power_line(grid, best.tokens[..., :SLOPE_POINTS])
+    return Frontier(a, b, best.params[..., SLOPE_POINTS:], best.tokens[..., SLOPE_POINTS:])
+
+
+def line_frontier(values: Mapping[str, Any], question: Question) -> Frontier:
+    """The power law N* = params_coefficient C^a at the budgets, and the tokens that each budget pays for."""
+    a, b, coefficient = (np.asarray(values[name], dtype=np.float64) for name in ("a", "b", "params_coefficient"))
+    params = coefficient[..., None] * question.budgets ** a[..., None]
+    return Frontier(a, b, params, question.budgets / question.cost(params))
+
+
+def allocation_of(
+    name: str, best: Frontier, drawn: Frontier, draws: Draws, level: float, warnings: tuple[str, ...]
+) -> Allocation:
+    """The answer of an approach from its estimate and that of its draws."""
+
+    def of(value: Array, values: Array) -> Estimate:
+        return Estimate(float(value), percentile_interval(values, level) if draws.count >= MINIMUM_DRAWS else None)
+
+    optima = tuple(
+        {
+            "params": of(best.params[i], drawn.params[:, i]),
+            "tokens": of(best.tokens[i], drawn.tokens[:, i]),
+            "tokens_per_param": of(best.tokens[i] / best.params[i], drawn.tokens[:, i] / drawn.params[:, i]),
+        }
+        for i in range(len(best.params))
+    )
+    exponents = {"a": of(best.a, drawn.a), "b": of(best.b, drawn.b)}
+    return Allocation(name, exponents, optima, draws.resamples, draws.failed, None, warnings)
+
+
+def _disjoint(x: Estimate, y: Estimate) -> bool:
+    if x.interval is None or y.interval is None:
+        return False
+    return x.interval.low > y.interval.high or y.interval.low > x.interval.high

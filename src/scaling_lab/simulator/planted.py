@@ -1,0 +1,81 @@
+"""The laws that a paper published, as a ground truth to plant: what a run of N, D, B and S would measure.
+
+A paper's laws need not agree with each other, and Kaplan's do not: at N = 85e6 and unlimited data Table 2 gives 2.797
+nats and Table 3 gives 2.838. Each is planted where the paper measured it (its Table 4): the end of a run on D tokens,
+stopped when its test loss no longer fell, follows L(N, D); the training curve follows L(N, S_min).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling_lab.science.batch import steps_at_large_batch
+from scaling_lab.science.laws import Array, critical_batch, kaplan, kaplan_steps
+from scaling_lab.science.published import PUBLISHED
+
+# WebText2: 96 GB of text are 2.29e10 tokens (Kaplan et al. 2020, section 2.3).
+BYTES_PER_TOKEN = 96e9 / 2.29e10
+# GPT-2's vocabulary: a model that knows nothing loses the logarithm of it.
+VOCABULARY = 50257
+_HALVINGS = 60  # of the interval that holds the loss: below the last bit of a double
+
+
+@dataclass(frozen=True)
+class PlantedLaws:
+    """`surface`: parameters of L(N, D), Eq 1.5; `steps`: of L(N, S_min), Eq 1.6; `batch`: of B_crit(L), Eq 1.4.
+
+    N is non-embedding parameters, D tokens, B tokens per step; losses are nats per token.
+    """
+
+    source: str
+    surface: Mapping[str, float]
+    steps: Mapping[str, float]
+    batch: Mapping[str, float]
+
+    def final_loss(self, params: float, tokens: float) -> float:
+        """L(N, D): the loss at the end of a run on `tokens` unique tokens (Eq 1.5)."""
+        return float(kaplan(params, tokens, **self.surface))
+
+    def critical_batch(self, loss: Array) -> Array:
+        """B_crit(L) in tokens (Eq 1.4); the gradient noise scale is taken to be the same."""
+        return np.asarray(critical_batch(loss, **self.batch))
+
+    def training_loss(self, params: float, steps: Array, batch: float) -> Array:
+        """L(N, S_min) with S_min = S / (1 + B_crit(L) / B), solved for L (Eq 1.6 and 5.4); shape of `steps`.
+
+        The right-hand side falls as L grows, so the two meet once.
+        """
+        low = np.zeros(steps.shape)  # of log L
+        high = np.full(steps.shape, np.log(kaplan_steps(params, 1e-9, **self.steps)))
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            fewest = steps_at_large_batch(steps, batch, self.critical_batch(np.exp(middle)))
+            above = np.log(kaplan_steps(params, fewest, **self.steps)) > middle
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        return np.asarray(np.exp((low + high) / 2))
+
+
+def _limits(size: str, data: str) -> dict[str, float]:
+    """Eq 1.5 with the constants of the two laws that it becomes for unlimited data and unlimited size."""
+    params, tokens = PUBLISHED[size].values, PUBLISHED[data].values
+    return {"Nc": params["Xc"], "alpha_N": params["alpha"], "Dc": tokens["Xc"], "alpha_D": tokens["alpha"]}
+
+
+PLANTED: Mapping[str, PlantedLaws] = {
+    "kaplan2020": PlantedLaws(
+        "Kaplan et al. 2020: L(N, D) of Table 2, L(N, S_min) of Table 3, B_crit(L) of Table 5",
+        PUBLISHED["kaplan"].values,
+        PUBLISHED["kaplan_steps"].values,
+        PUBLISHED["kaplan_batch"].values,
+    ),
+    "kaplan2020_table5": PlantedLaws(
+        "Kaplan et al. 2020: L(N), L(D) and B_crit(L) of Table 5, joined by Eq 1.5; L(N, S_min) of Table 3",
+        _limits("kaplan_params", "kaplan_tokens"),
+        PUBLISHED["kaplan_steps"].values,
+        PUBLISHED["kaplan_batch"].values,
+    ),
+}
+"""Every set of laws that `simulate` may name."""
