@@ -12,6 +12,7 @@ from scaling_lab.files import write_text
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.curves import finite
 from scaling_lab.training.engine import Execution, last_checkpoint, training
+from scaling_lab.training.gradients import whole
 
 
 def segment_folder(manifest: Path | None) -> Path | None:
@@ -44,10 +45,10 @@ def train_trunk(
         history = trained.recorder.history
         content = {
             "trunk": root.trunk_id,
-            "tokens": tokens,
-            "status": "ok" if history.diverged_at is None else "diverged",
+            "tokens": history.steps * segment.batch_tokens,
+            "status": "diverged" if history.ended else "ok",
             "train_loss_nats": finite(history.smoothed(history.steps)),
-            "weights_sha256": weights_sha256(trained.module.model),
+            "weights_sha256": None if history.ended else weights_sha256(trained.module.model),
         }
         if trained.trainer.is_global_zero:
             write_text(manifest, json.dumps(content, indent=1))
@@ -57,5 +58,5 @@ def weights_sha256(model: nn.Module) -> str:
     """SHA-256 of all weights in the order of their names."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode() + value.cpu().contiguous().view(-1).numpy().tobytes())
+        digest.update(name.encode() + whole(value).cpu().contiguous().view(-1).numpy().tobytes())
     return digest.hexdigest()
