@@ -146,10 +146,15 @@ class Cluster:
             LINK.unlink()
         for step in _processes(f"slurmstepd.*{self.root}|slurmstepd: "):
             _end(step)
-        for path in sorted((self.root / "run").glob("*.pid"), key=_stopping_order):
+        self.end("*.pid")
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def end(self, pid_files: str) -> None:
+        """End the processes that matching files of `run/` name."""
+        for path in sorted((self.root / "run").glob(pid_files), key=_stopping_order):
             if text := path.read_text().strip():
                 _end(int(text))
-        shutil.rmtree(self.root, ignore_errors=True)
+            path.unlink()
 
     def start_controller(self) -> None:
         """Start slurmctld from its saved state."""
@@ -277,7 +282,7 @@ def _fails(*command: str) -> bool:
 
 
 def _stopping_order(path: Path) -> int:
-    order = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
+    order = ("snakemake", "slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
     return order.index(path.name.split(".")[0])
 
 

@@ -81,7 +81,11 @@ class Study(Workflow):
         """Start the study on SLURM; its standard error goes to `snakemake.log`."""
         command = [sys.executable, "-m", "snakemake", *ARGUMENTS, *arguments]
         with (self.root / "snakemake.log").open("w") as log:
-            return subprocess.Popen(command, cwd=self.root, text=True, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                command, cwd=self.root, text=True, stdout=log, stderr=log, start_new_session=True
+            )
+        (ROOT / "run" / f"snakemake.{process.pid}.pid").write_text(str(process.pid))  # Cluster.stop ends it
+        return process
 
     def finish(self, process: subprocess.Popen[str], seconds: float = 400) -> str:
         """What the study printed, which must have ended well."""
@@ -141,7 +145,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture
-def study(prepared: Study, cluster: Cluster, tmp_path: Path) -> Study:
-    """A copy of the prepared clone for one test."""
+def study(prepared: Study, cluster: Cluster, tmp_path: Path) -> Iterator[Study]:
+    """A copy of the prepared clone for one test; what the test started and left is stopped."""
     shutil.copytree(prepared.root, tmp_path / "clone", symlinks=True)
-    return Study(tmp_path / "clone")
+    yield Study(tmp_path / "clone")
+    cluster.end("snakemake.*.pid")

@@ -14,6 +14,7 @@ from scaling_lab.resources import (
     pack,
     priority,
     runtime_minutes,
+    threads,
     trunk_priority,
 )
 from scaling_lab.slurm import (
