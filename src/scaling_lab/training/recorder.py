@@ -26,7 +26,7 @@ class Recorder(pl.Callback):
         self.spec, self.windows, self.evaluation_steps = spec, validation_windows, evaluation_steps
         self.history = History()
         self.best_weights: dict[str, Tensor] | None = None
-        self._watch = DivergenceWatch(spec.steps)
+        self._watch = DivergenceWatch()
         self._before = 0.0
         self._start = 0.0
 
