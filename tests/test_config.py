@@ -73,7 +73,7 @@ def test_a_scale_holds_the_keys_that_differ_and_lacks_no_study_silently(tmp_path
     study = load_study(tmp_path, "a", "huge")
     (shape,) = study.grid[0].shapes
     assert (study.question, shape) == (base["question"], ShapeConfig(n_layer=2, d_model=64))
-    assert load_study(tmp_path, "a").grid[0].shapes == ((1, 8),)
+    assert load_study(tmp_path, "a").grid[0].shapes == (ShapeConfig(n_layer=1, d_model=8),)
     with pytest.raises(ConfigError, match=r"studies: 'b' is not one of a \(files of .*huge\)"):
         load_study(tmp_path, "b", "huge")
 
