@@ -88,7 +88,9 @@ def test_a_signal_reaches_the_run(service: Service, tmp_path: Path, whole: Path)
     process = service.start(tmp_path, LONG)
     child = service.child_in(tmp_path)
     process.terminate()
-    process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "SIGTERM: stopped at step" in errors
     wait_until(lambda: not Path(f"/proc/{child}").exists())
     assert not (tmp_path / "summary.json").exists()
     assert service.train(tmp_path, LONG)[0] == 0

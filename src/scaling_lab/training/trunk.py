@@ -34,8 +34,8 @@ def train_trunk(
     """Train the trunk of `root` up to `tokens` from the segment whose manifest is `start`, and write `manifest`.
 
     The manifest holds nothing that differs between two trainings: id, tokens, status, smoothed loss in nats, SHA-256 of
-    the weights. The checkpoint is in the folder of the same name beside it; where it is there, nothing is trained. Of a
-    trunk that diverged there is none: its runs diverge too, and are recorded so.
+    the weights. The checkpoint is in the folder of the same name beside it; where it is there, nothing is trained. A
+    trunk that diverges has no weights and no checkpoint at its end: its runs go on from the one before, and diverge.
 
     Raises:
         TrainingError, ConfigError, InterruptedTrainingError: see `engine.training`.
@@ -43,12 +43,13 @@ def train_trunk(
     segment, folder = root.trunk_segment(tokens), manifest.with_suffix("")
     with training(segment, dataset, folder, Execution(**execution), segment_folder(start)) as trained:
         history = trained.recorder.history
+        diverged = history.diverged_at is not None
         content = {
             "trunk": root.trunk_id,
             "tokens": history.steps * segment.batch_tokens,
-            "status": "diverged" if history.ended else "ok",
+            "status": "diverged" if diverged else "ok",
             "train_loss_nats": finite(history.smoothed(history.steps)),
-            "weights_sha256": None if history.ended else weights_sha256(trained.module.model),
+            "weights_sha256": None if diverged else weights_sha256(trained.module.model),
         }
         if trained.trainer.is_global_zero:
             write_text(manifest, json.dumps(content, indent=1))
