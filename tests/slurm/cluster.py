@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -152,9 +153,10 @@ class Cluster:
     def end(self, pid_files: str) -> None:
         """End the processes that matching files of `run/` name."""
         for path in sorted((self.root / "run").glob(pid_files), key=_stopping_order):
-            if text := path.read_text().strip():
-                _end(int(text))
-            path.unlink()
+            with suppress(FileNotFoundError):  # a daemon that ends well removes its own
+                if text := path.read_text().strip():
+                    _end(int(text))
+                path.unlink()
 
     def start_controller(self) -> None:
         """Start slurmctld from its saved state."""

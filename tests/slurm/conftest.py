@@ -121,7 +121,7 @@ class Study(Workflow):
 
     def wait_for_checkpoint(self) -> None:
         """Until the long run trains and has saved something to go on from."""
-        wait_until(lambda: (self.long_run / "checkpoints" / "last.ckpt").exists(), "a checkpoint", 180)
+        wait_until(lambda: any(self.long_run.glob("checkpoints/*.ckpt")), "a checkpoint", 180)
 
 
 def read(path: Path) -> Any:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.slurm.cluster import Cluster, call, wait_until
-from tests.slurm.conftest import TABLE, Study, read
+from tests.slurm.conftest import ARGUMENTS, TABLE, Study, read
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
@@ -58,7 +59,7 @@ def test_a_preempted_job_is_submitted_again(study: Study, cluster: Cluster) -> N
     job = study.job(cluster)
     call("sbatch", "--partition=urgent", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=srun sleep 5")
     log = study.finish(process)
-    assert f"SLURM job {job} was preempted" in log
+    assert f"[slurm] job {job} ended as PREEMPTED" in log
     assert_complete(study, attempts=2)
 
 
@@ -148,16 +149,18 @@ def test_files_that_appear_late(study: Study, cluster: Cluster) -> None:
 
 def test_a_failing_member_of_a_pack_loses_no_neighbour(study: Study, cluster: Cluster) -> None:
     """The reason is on the terminal and in the status; neighbours, whose outputs Snakemake removes, are adopted."""
-    bad, *neighbours = study.folders[:-1]
-    obstacle = bad / "progress.json"
-    obstacle.mkdir()
+    *neighbours, bad = study.folders[:-1]  # the longest is trained first
+    obstacle = bad / "checkpoints"
+    obstacle.touch()
     process = study.start("--retries", "1")
     assert process.wait(400) != 0
     log = (study.root / "snakemake.log").read_text()
-    assert "IsADirectoryError" in log
-    assert "SLURM status is: 'FAILED'" in log
-    obstacle.rmdir()
-    assert "IsADirectoryError" in study_status(study)
+    words = (study.root / "results" / "logs" / "train" / f"{bad.name}.log").read_text().splitlines()[-1]
+    assert obstacle.name in words
+    assert words in log
+    assert "ended as FAILED" in log
+    assert words in study_status(study)
+    obstacle.unlink()
     trained = [read(next(folder.glob("finished/*/summary.json"))) for folder in neighbours]
 
     study.finish(study.start())
@@ -173,7 +176,7 @@ def test_sbatch_missing_is_said_before_anything_is_removed(study: Study, tmp_pat
         if tool.name != "sbatch":
             (tools / tool.name).symlink_to(tool)
     result = subprocess.run(
-        [shutil.which("snakemake") or "", "--profile", "slurm", TABLE, "--configfile", "config/smoke.yaml"],
+        [sys.executable, "-m", "snakemake", *ARGUMENTS],
         cwd=study.root,
         env=os.environ | {"PATH": str(tools)},
         text=True,
