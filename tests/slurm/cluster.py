@@ -5,6 +5,7 @@ plugin strips SLURM_CONF from the environment of its inner `srun`; and it must n
 every call of Snakemake waits nine seconds for it.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -13,8 +14,8 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -266,6 +267,14 @@ class Cluster:
             " grant all on slurm_acct_db.* to 'slurm'@'%';"
         )
         call("mysql", "-S", str(socket_path), "-e", statements)
+
+
+@contextmanager
+def only_cluster() -> Iterator[None]:
+    """Wait until no other process of this machine, which has one /etc/slurm, has a cluster."""
+    with Path("/tmp/scaling-lab-slurm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def stop_when_owner_dies(cluster: Cluster) -> int:

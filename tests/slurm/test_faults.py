@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 
 def assert_complete(study: Study, attempts: int) -> None:
-    """Every run finished, the long one in so many attempts, and each attempt went on from where one before had saved."""
+    """Every run finished, the long one in so many attempts, each of which went on from where one had saved."""
     assert (study.root / TABLE).exists()
     assert len(study.starts()) == attempts
     for folder in study.folders:
