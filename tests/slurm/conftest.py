@@ -1,6 +1,5 @@
 """A real SLURM for each module, and a small study on it whose tokens are already there."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.slurm.cluster import Cluster, stop_when_owner_dies, wait_until
+from tests.slurm.cluster import Cluster, only_cluster, stop_when_owner_dies, wait_until
 from tests.workflow.conftest import Workflow, copy_repository
 
 ROOT = Path("/tmp/scaling-lab-slurm")
@@ -51,9 +50,8 @@ def require_packages(*packages: str) -> None:
 
 @pytest.fixture(scope="module")
 def one_cluster() -> Iterator[None]:
-    """The machine has one /etc/slurm: a second test session waits."""
-    with Path(f"{ROOT}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """A second test session waits."""
+    with only_cluster():
         yield
 
 
