@@ -20,7 +20,8 @@ from tests.slurm.cluster import Cluster, stop_when_owner_dies
 cluster = Cluster(Path({str(ROOT)!r}))
 cluster.start()
 pipe = stop_when_owner_dies(cluster)
-subprocess.run(["sbatch", "--output=/dev/null", "--wrap=setsid sleep 987 & wait"], check=True, stdout=subprocess.DEVNULL)
+job = ["sbatch", "--output=/dev/null", "--wrap=setsid sleep 987 & wait"]
+subprocess.run(job, check=True, stdout=subprocess.DEVNULL)
 while not subprocess.run(["pgrep", "-f", "^sleep 987"], stdout=subprocess.DEVNULL).returncode == 0:
     time.sleep(0.1)
 print("up", flush=True)
