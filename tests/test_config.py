@@ -11,6 +11,7 @@ from scaling_lab.datasets import source_id
 from scaling_lab.dry_run import read_configuration
 from scaling_lab.errors import ConfigError
 from scaling_lab.experiment import load_experiment, load_study
+from scaling_lab.grid_shapes import ShapeConfig
 
 REPOSITORY = Path(__file__).parents[1]
 STUDIES = REPOSITORY / "config" / "studies"
@@ -70,8 +71,9 @@ def test_a_scale_holds_the_keys_that_differ_and_lacks_no_study_silently(tmp_path
     (tmp_path / "b.yaml").write_text(json.dumps(base | {"grid": grids["small"]}))
     (tmp_path / "huge" / "a.yaml").write_text(json.dumps({"grid": grids["huge"]}))
     study = load_study(tmp_path, "a", "huge")
-    assert (study.question, study.grid[0].shapes) == (base["question"], ((2, 64),))
-    assert load_study(tmp_path, "a").grid[0].shapes == ((1, 8),)
+    (shape,) = study.grid[0].shapes
+    assert (study.question, shape) == (base["question"], ShapeConfig(n_layer=2, d_model=64))
+    assert load_study(tmp_path, "a").grid[0].shapes == (ShapeConfig(n_layer=1, d_model=8),)
     with pytest.raises(ConfigError, match=r"studies: 'b' is not one of a \(files of .*huge\)"):
         load_study(tmp_path, "b", "huge")
 

@@ -79,6 +79,7 @@ def test_the_id_is_pinned() -> None:
         ({"unique_tokens": 1000}, "unique_tokens: 1000 is not a multiple of the context, 32, below tokens = 12800"),
         ({"unique_tokens": 12800}, "unique_tokens: 12800 is not .* below tokens = 12800; leave it out for one pass"),
         ({"stopping": {"every_tokens": 100, "patience": 1}}, "stopping.every_tokens: 100 is not a multiple of batch_t"),
+        ({"stopping": {"every_tokens": 128, "patience": 1}, "schedule__trunk": True}, "stopping: the runs of a trunk"),
         ({"stopping": {"every_tokens": 128, "patience": 0}}, "greater than or equal to 1"),
         ({"architecture__context": 256}, "batch_tokens: 128 is not a multiple of the context, 256"),
         ({"tokens": 0}, "greater than or equal to 1"),

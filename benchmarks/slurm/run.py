@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.slurm.cluster import Cluster, call, wait_until  # noqa: E402 - the tests are no installed package
+from tests.slurm.cluster import Cluster, call, only_cluster, stop_when_owner_dies, wait_until  # noqa: E402 - the tests are no installed package
 
 SNAKEFILE = """\
 rule all:
@@ -25,7 +25,7 @@ rule all:
 rule cell:
     output: "cells/{{i}}"
     group: "cells"
-    resources: runtime=5, mem_mb=100, pack_place=1
+    resources: runtime=5, mem_mb=100, pack_place=1, mpi=0
     shell: "touch {{output}}"
 """
 
@@ -69,11 +69,13 @@ def main() -> None:
     parser.add_argument("--pack", type=int, default=1, help="cells to a SLURM job")
     arguments = parser.parse_args()
     cluster = Cluster(Path("/tmp/scaling-lab-slurm-benchmark"))
-    cluster.start()
-    try:
-        bare(arguments.jobs) if arguments.what == "bare" else study(arguments.jobs, arguments.pack)
-    finally:
-        cluster.stop()
+    with only_cluster():
+        cluster.start()
+        stop_when_owner_dies(cluster)
+        try:
+            bare(arguments.jobs) if arguments.what == "bare" else study(arguments.jobs, arguments.pack)
+        finally:
+            cluster.stop()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Snakemake removes the outputs of a job when another member of its group fails. A
 what was once trained there, on the same tokens, is the run.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,12 @@ OUTPUTS = ("metrics.parquet", "summary.json")
 
 
 def keep_finished(run_dir: Path, manifest: Path) -> None:
-    """Copy the outputs of a run to `finished/` in its folder, under the digest of the tokens that it was trained on."""
+    """Copy the outputs of a run to `finished/` in its folder, under the digest of the tokens that it was trained on.
+
+    Processes that Lightning started for further devices have written nothing, and keep nothing.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return
     for name in OUTPUTS:
         _copy(run_dir / name, _store(run_dir, manifest) / name)
 

@@ -18,7 +18,7 @@ from scaling_lab.recipes import (
     make_stopping,
     peak_learning_rate,
     refuse_trunk_that_knows_its_horizon,
-    unique_of,
+    whole_unique_tokens,
 )
 from scaling_lab.spec import EvaluationSpec, OptimizerSpec, RunSpec
 
@@ -85,7 +85,7 @@ def _run_spec(
         dataset=dataset,
         architecture=architecture,
         tokens=tokens,
-        unique_tokens=unique_of(unique_tokens, tokens, training),
+        unique_tokens=whole_unique_tokens(unique_tokens, tokens, training),
         batch_tokens=batch,
         micro_batches=training.micro_batches,
         optimizer=OptimizerSpec(

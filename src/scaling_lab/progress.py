@@ -214,7 +214,8 @@ def print_status(results: Path) -> None:
             reasons = filter(None, (verdicts.get(p.task.name), last_words(p.task.name, results)))
             print("".join(f"{'':17}{reason}\n" for reason in reasons), end="")
     print(describe(progress, done, sum(task.work for task in tasks), None))
-    print(describe_cost(specs))
+    if trained := [spec for spec in specs if spec.simulate is None]:
+        print(describe_cost(trained))
 
 
 def describe_cost(specs: Iterable[RunSpec]) -> str:

@@ -1,4 +1,4 @@
-"""The numbers that the recipe gives to one run, by the rules of `training`: batch, peak rate, schedule."""
+"""The numbers that the recipe gives to one run, by the rules of `training`: batch, peak rate, schedule, stopping."""
 
 from scaling_lab.config import TrainingConfig
 from scaling_lab.errors import ConfigError
@@ -29,7 +29,7 @@ def batch_tokens(model: Architecture, tokens: float, training: TrainingConfig) -
     return max(1, round(batch / unit)) * unit
 
 
-def unique_of(unique: int | None, tokens: int, training: TrainingConfig) -> int | None:
+def whole_unique_tokens(unique: int | None, tokens: int, training: TrainingConfig) -> int | None:
     """Unique tokens in whole contexts, or None where one pass over the text gives all the tokens."""
     if unique is None:
         return None

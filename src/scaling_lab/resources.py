@@ -2,7 +2,7 @@
 
 from math import ceil, log2
 
-from scaling_lab.config import ResourcesConfig
+from scaling_lab.config import Config
 from scaling_lab.progress import START_UP_FLOPS, work
 from scaling_lab.spec import RunSpec
 from scaling_lab.trunks import Trunk
@@ -18,43 +18,49 @@ LARGEST_FACTOR = 4
 PACKED_SECONDS = {"seconds": 60, "minutes": 600}
 
 
-def expected_seconds(spec: RunSpec, resources: ResourcesConfig) -> float:
+def expected_seconds(spec: RunSpec, config: Config) -> float:
     """Wall time of a run at the stated speed, with its start; all 48 of the default study within a factor of 2.5.
 
     All of the run, also where its trunk is there: without the trunk's checkpoint all of it is trained.
     """
     flops = work(spec.flops("matmul"), spec.tokens) - START_UP_FLOPS
-    return START_UP_SECONDS + flops / (resources.flops_per_second * max(1, resources.gpus))
+    return START_UP_SECONDS + flops / (config.resources.flops_per_second * config.devices)
 
 
-def runtime_minutes(spec: RunSpec, resources: ResourcesConfig, attempt: int = 1) -> int:
+def runtime_minutes(spec: RunSpec, config: Config, attempt: int = 1) -> int:
     """Minutes to ask for: five to start on a busy file system, and the expected time with its margin."""
-    return ceil(5 + resources.time_margin * expected_seconds(spec, resources) / 60) * _factor(attempt)
+    return ceil(5 + config.resources.time_margin * expected_seconds(spec, config) / 60) * _factor(attempt)
 
 
-def memory_mb(spec: RunSpec, attempt: int = 1) -> int:
+def memory_mb(spec: RunSpec, config: Config, attempt: int = 1) -> int:
     """Megabytes to ask for: the libraries, weights with gradients (of micro-batches twice) and two moments, activations
-    and the tokens.
+    and the tokens, in each of the processes that share the run.
     """
     a = spec.architecture
     weights = (16 if spec.micro_batches == 1 else 20) * a.shape.params_total
     activations = spec.batch_tokens / spec.micro_batches * (34 * a.depth * a.d_model + 3 * a.vocab_size) * 4
-    return ceil(1000 + (weights + activations + 10 * spec.data_tokens) / 1e6) * _factor(attempt)
+    process = 1000 + (weights + activations + 10 * spec.data_tokens) / 1e6
+    return ceil(process * config.devices) * _factor(attempt)
+
+
+def threads(config: Config) -> int:
+    """Processors to ask for: at least one for each process that shares a run."""
+    return max(config.threads, config.devices)
 
 
 def _factor(attempt: int) -> int:
     return min(1 << (attempt - 1), LARGEST_FACTOR)
 
 
-def pack(spec: RunSpec, resources: ResourcesConfig) -> str | None:
+def pack(spec: RunSpec, config: Config) -> str | None:
     """Group whose members may share an allocation, `train_seconds` or `train_minutes`; none for longer runs.
 
     How many share one is `group-components` of the profile; they train one after another (profiles/README.md). Runs of
-    several GPUs never share.
+    several devices never share.
     """
-    if resources.gpus > 1:
+    if config.devices > 1:
         return None
-    expected = expected_seconds(spec, resources)
+    expected = expected_seconds(spec, config)
     return next((f"train_{name}" for name, limit in PACKED_SECONDS.items() if expected < limit), None)
 
 

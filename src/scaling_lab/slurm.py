@@ -1,4 +1,4 @@
-"""SLURM beside Snakemake: what is checked before the first job is submitted, and two states that its plugin misreads.
+"""SLURM beside Snakemake: what is checked before the first job is submitted, and what its plugin gets wrong.
 
 Only the workflow's main process calls this, and only with the `slurm` executor.
 """
@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.errors import ScalingLabError
+
+# States of a job that has ended otherwise than it should.
+BAD_ENDS = (
+    "BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT",
+)  # fmt: skip
 
 
 def require_slurm() -> None:
@@ -57,25 +62,28 @@ def start_again() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
 
 
-def correct_states() -> None:
-    """Make the executor plugin end its wait for jobs that were preempted, or cancelled as sacct words it.
+def correct_plugin() -> None:
+    """Correct version 2.8 of snakemake-executor-plugin-slurm, for this process.
 
-    Version 2.8 of snakemake-executor-plugin-slurm takes `PREEMPTED` and `CANCELLED by 0` for states of a running job,
-    and waits for ever. A job that is not requeued has ended in both; Snakemake submits it again, as any that failed.
+    It takes `PREEMPTED` and `CANCELLED by 0` for states of a running job, and waits for ever: here a job that is not
+    requeued has ended in both, and is submitted again as any that failed. Of a pack that failed it does not tell the
+    state. And it does not hand `--keep-going` on to the job that runs a pack.
     """
     import snakemake_executor_plugin_slurm as plugin
 
-    query = plugin.query_job_status
+    query, arguments = plugin.query_job_status, plugin.Executor.additional_general_args
     told: set[str] = set()
 
     async def query_job_status(command: str, logger: Any) -> tuple[dict[str, str] | None, float | None]:
         states, seconds = await query(command, logger)
-        for job in {job for job, state in (states or {}).items() if state == "PREEMPTED"} - told:
-            told.add(job)
-            _say(f"SLURM job {job} was preempted; its runs go on from their checkpoints in the next attempt")
+        for job, state in (states or {}).items():
+            if state.split()[0] in BAD_ENDS and job not in told:
+                told.add(job)
+                _say(f"job {job} ended as {state}; in the next attempt its runs go on from their checkpoints")
         return states and {job: ended(state) for job, state in states.items()}, seconds
 
     plugin.query_job_status = query_job_status
+    plugin.Executor.additional_general_args = lambda executor: f"{arguments(executor)} --keep-going"
 
 
 def ended(state: str) -> str:

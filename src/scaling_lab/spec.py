@@ -155,6 +155,8 @@ class RunSpec(Frozen):
                 f"stopping.every_tokens: {self.stopping.every_tokens} is not a multiple of"
                 f" batch_tokens = {self.batch_tokens}"
             )
+        if self.stopping is not None and self.schedule.trunk:
+            raise ValueError("stopping: the runs of a trunk share weights that no evaluation has chosen; leave out one")
         return self
 
     @model_validator(mode="after")
@@ -165,11 +167,6 @@ class RunSpec(Frozen):
             raise ValueError(
                 f"schedule.cooldown_fraction: {schedule.cooldown_fraction} of {self.tokens} tokens leaves"
                 f" {'nothing to the trunk' if branch == 0 else 'nothing to the cooldown'}"
-            )
-        if schedule.trunk and (self.unique_tokens is not None or self.stopping is not None):
-            raise ValueError(
-                "schedule.trunk: the runs of a trunk pass over their text once and to their horizon;"
-                " leave out unique_tokens and stopping"
             )
         if schedule.trunk and schedule.warmup_tokens > branch:
             raise ValueError(

@@ -5,6 +5,7 @@ plugin strips SLURM_CONF from the environment of its inner `srun`; and it must n
 every call of Snakemake waits nine seconds for it.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -13,7 +14,8 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,9 +23,10 @@ from pathlib import Path
 NODES = ("n1", "n2", "n3")
 LINK = Path("/etc/slurm/slurm.conf")
 PORT = 17000
+NAME = "scaling-lab-test"
 
 SLURM_CONF = """\
-ClusterName=sandbox
+ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
 SlurmUser=root
@@ -144,12 +147,18 @@ class Cluster:
         if LINK.is_symlink() and LINK.readlink().is_relative_to(self.root):
             call("timeout", "5", "scancel", "--user=root", check=False)
             LINK.unlink()
-        for step in _processes(f"slurmstepd.*{self.root}|slurmstepd: "):
-            _end(step)
-        for path in sorted((self.root / "run").glob("*.pid"), key=_stopping_order):
-            if text := path.read_text().strip():
-                _end(int(text))
+        self.end("*.pid")
+        for process in _processes_with(f"SLURM_CLUSTER_NAME={NAME}"):  # of jobs: they may outlive SLURM without cgroups
+            _kill(process)
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def end(self, pid_files: str) -> None:
+        """End the processes that matching files of `run/` name."""
+        for path in sorted((self.root / "run").glob(pid_files), key=_stopping_order):
+            with suppress(FileNotFoundError):  # a daemon that ends well removes its own
+                if text := path.read_text().strip():
+                    _end(int(text))
+                path.unlink()
 
     def start_controller(self) -> None:
         """Start slurmctld from its saved state."""
@@ -169,9 +178,9 @@ class Cluster:
         daemon = int((self.root / "run" / f"slurmd.{node}.pid").read_text())
         os.kill(daemon, signal.SIGKILL)
         for job in call("squeue", "--noheader", f"--nodelist={node}", "--format=%i").split():
-            for step in _processes(rf"slurmstepd: \[{job}\."):
-                for process in (*_descendants(step), step):
-                    _kill(process)
+            stewards = [int(pid) for pid in call("pgrep", "-f", rf"^slurmstepd: \[{job}\.", check=False).split()]
+            for process in (*stewards, *_processes_with(f"SLURM_CLUSTER_NAME={NAME}", f"SLURM_JOB_ID={job}")):
+                _kill(process)
 
     def nodes(self) -> dict[str, str]:
         """State by node."""
@@ -202,6 +211,7 @@ class Cluster:
 
     def _write_configuration(self) -> None:
         values = {
+            "name": NAME,
             "root": self.root,
             "host": socket.gethostname().split(".")[0],
             "controller_port": PORT,
@@ -228,7 +238,7 @@ class Cluster:
         call("slurmdbd", conf=self.conf)
         sacctmgr = partial(call, "sacctmgr", "--immediate", "--quiet", conf=self.conf)
         wait_until(lambda: "Cluster" in sacctmgr("list", "cluster", check=False), "slurmdbd answers")
-        sacctmgr("add", "cluster", "sandbox")
+        sacctmgr("add", "cluster", NAME)
         sacctmgr("add", "account", "lab")
         sacctmgr("add", "user", "root", "Account=lab", check=False)  # root may exist as administrator
 
@@ -261,6 +271,14 @@ class Cluster:
         call("mysql", "-S", str(socket_path), "-e", statements)
 
 
+@contextmanager
+def only_cluster() -> Iterator[None]:
+    """Wait until no other process of this machine, which has one /etc/slurm, has a cluster."""
+    with Path("/tmp/scaling-lab-slurm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def stop_when_owner_dies(cluster: Cluster) -> int:
     """Start a process that stops the cluster as soon as this one is gone, even by SIGKILL; the pipe that tells it."""
     reading, writing = os.pipe()
@@ -277,7 +295,7 @@ def _fails(*command: str) -> bool:
 
 
 def _stopping_order(path: Path) -> int:
-    order = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
+    order = ("snakemake", "slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
     return order.index(path.name.split(".")[0])
 
 
@@ -309,13 +327,14 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _processes(pattern: str) -> list[int]:
-    return [int(pid) for pid in call("pgrep", "-f", pattern, check=False).split()]
-
-
-def _descendants(pid: int) -> list[int]:
-    children = [int(child) for child in call("pgrep", "-P", str(pid), check=False).split()]
-    return [descendant for child in children for descendant in (*_descendants(child), child)]
+def _processes_with(*variables: str) -> list[int]:
+    """Processes that were started with all these variables, `NAME=value`, in their environment."""
+    wanted, found = set(variables), []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it ended, or is another user's
+            if wanted <= set(path.read_text(errors="replace").split("\0")):
+                found.append(int(path.parent.name))
+    return found
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """A real SLURM for each module, and a small study on it whose tokens are already there."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.slurm.cluster import Cluster, stop_when_owner_dies, wait_until
+from tests.slurm.cluster import Cluster, only_cluster, stop_when_owner_dies, wait_until
 from tests.workflow.conftest import Workflow, copy_repository
 
 ROOT = Path("/tmp/scaling-lab-slurm")
@@ -51,9 +50,8 @@ def require_packages(*packages: str) -> None:
 
 @pytest.fixture(scope="module")
 def one_cluster() -> Iterator[None]:
-    """The machine has one /etc/slurm: a second test session waits."""
-    with Path(f"{ROOT}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """A second test session waits."""
+    with only_cluster():
         yield
 
 
@@ -81,7 +79,11 @@ class Study(Workflow):
         """Start the study on SLURM; its standard error goes to `snakemake.log`."""
         command = [sys.executable, "-m", "snakemake", *ARGUMENTS, *arguments]
         with (self.root / "snakemake.log").open("w") as log:
-            return subprocess.Popen(command, cwd=self.root, text=True, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                command, cwd=self.root, text=True, stdout=log, stderr=log, start_new_session=True
+            )
+        (ROOT / "run" / f"snakemake.{process.pid}.pid").write_text(str(process.pid))  # Cluster.stop ends it
+        return process
 
     def finish(self, process: subprocess.Popen[str], seconds: float = 400) -> str:
         """What the study printed, which must have ended well."""
@@ -117,7 +119,7 @@ class Study(Workflow):
 
     def wait_for_checkpoint(self) -> None:
         """Until the long run trains and has saved something to go on from."""
-        wait_until(lambda: (self.long_run / "checkpoints" / "last.ckpt").exists(), "a checkpoint", 180)
+        wait_until(lambda: any(self.long_run.glob("checkpoints/*.ckpt")), "a checkpoint", 180)
 
 
 def read(path: Path) -> Any:
@@ -141,7 +143,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture
-def study(prepared: Study, cluster: Cluster, tmp_path: Path) -> Study:
-    """A copy of the prepared clone for one test."""
+def study(prepared: Study, cluster: Cluster, tmp_path: Path) -> Iterator[Study]:
+    """A copy of the prepared clone for one test; what the test started and left is stopped."""
     shutil.copytree(prepared.root, tmp_path / "clone", symlinks=True)
-    return Study(tmp_path / "clone")
+    yield Study(tmp_path / "clone")
+    cluster.end("snakemake.*.pid")

@@ -13,13 +13,17 @@ from tests.slurm.conftest import PACKAGES, ROOT, require_packages
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 OWNER = f"""
-import sys, time
+import subprocess, sys, time
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from tests.slurm.cluster import Cluster, stop_when_owner_dies
 cluster = Cluster(Path({str(ROOT)!r}))
 cluster.start()
 pipe = stop_when_owner_dies(cluster)
+job = ["sbatch", "--output=/dev/null", "--wrap=setsid sleep 987 & wait"]
+subprocess.run(job, check=True, stdout=subprocess.DEVNULL)
+while not subprocess.run(["pgrep", "-f", "^sleep 987"], stdout=subprocess.DEVNULL).returncode == 0:
+    time.sleep(0.1)
 print("up", flush=True)
 time.sleep(600)
 """
@@ -40,6 +44,7 @@ def test_it_is_stopped_when_its_owner_is_killed(one_cluster: None) -> None:
         assert len(daemons()) == 5
         os.kill(owner.pid, signal.SIGKILL)
     wait_until(lambda: not daemons(), "no daemon left")
+    wait_until(lambda: not call("pgrep", "-f", "^sleep 987", check=False), "no process of a job left")
     wait_until(lambda: not ROOT.exists(), "no folder left")
     assert not LINK.is_symlink()
 

@@ -20,6 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 
 LONG = run_spec(tokens=128 * 1600)
 
+# A run that no text here is long enough for.
+TOO_LONG = run_spec(tokens=128 * 10**6)
+
 
 def starts(folder: Path) -> list[int]:
     found: list[int] = json.loads((folder / "summary.json").read_text())["started_at_steps"]
@@ -54,9 +57,9 @@ def test_two_commands_at_once_start_one_server_and_train_to_the_bits_of_a_proces
 
 
 def test_a_failing_run_says_why_on_the_commands_own_standard_error(service: Service, tmp_path: Path) -> None:
-    status, errors = service.train(tmp_path, run_spec(optimizer__learning_rate=1e30, optimizer__clip_norm=1e30))
+    status, errors = service.train(tmp_path, TOO_LONG)
     assert status == 2
-    assert "the training loss is" in errors
+    assert f"tokens asks for {TOO_LONG.tokens} tokens" in errors
     assert "Traceback" not in errors
 
 
@@ -85,7 +88,9 @@ def test_a_signal_reaches_the_run(service: Service, tmp_path: Path, whole: Path)
     process = service.start(tmp_path, LONG)
     child = service.child_in(tmp_path)
     process.terminate()
-    process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "SIGTERM: stopped at step" in errors
     wait_until(lambda: not Path(f"/proc/{child}").exists())
     assert not (tmp_path / "summary.json").exists()
     assert service.train(tmp_path, LONG)[0] == 0
@@ -97,10 +102,9 @@ def test_edited_code_and_other_threads_get_another_server(service: Service, tmp_
     known = set(service.sockets())
     assert service.train(tmp_path / "run", spec, PYTHONPATH=str(code))[0] == 0
     first = set(service.sockets()) - known
-    module = code / "scaling_lab" / "training" / "module.py"
-    module.write_text(module.read_text().replace("the training loss is", "edited:"))
-    bad = run_spec(optimizer__learning_rate=1e30, optimizer__clip_norm=1e30)
-    assert "edited:" in service.train(tmp_path / "bad", bad, PYTHONPATH=str(code))[1]
+    engine = code / "scaling_lab" / "training" / "engine.py"
+    engine.write_text(engine.read_text().replace("asks for", "edited:"))
+    assert "edited:" in service.train(tmp_path / "bad", TOO_LONG, PYTHONPATH=str(code))[1]
     assert len(set(service.sockets()) - known - first) == 1
 
 

@@ -21,7 +21,7 @@ def store(dataset: Path) -> TokenStore:
 
 def test_a_run_sees_each_of_its_first_tokens_once(store: TokenStore, spec: RunSpec) -> None:
     windows = TrainingStream(store, spec).batches(0, spec.steps).flatten(0, 1).numpy()
-    starts = window_order(spec, store.tokens("train")) * 32
+    starts = window_order(spec, 0) * 32
     stream = store.read("train", 0, spec.tokens)
     assert sorted(starts) == list(range(0, spec.tokens, 32))
     assert np.array_equal(windows[np.argsort(starts), :-1].ravel(), stream)
@@ -78,9 +78,16 @@ def test_every_epoch_passes_over_the_unique_tokens_in_another_order(store: Token
     assert sorted(second.tolist()) == sorted(first.tolist())
     assert not torch.equal(first, second)
     text = store.read("train", 0, 4800).astype(np.int64)
-    assert np.array_equal(rest[:, 0], text[window_order(spec, store.tokens("train"), 2)[:100] * 32])
+    assert np.array_equal(rest[:, 0], text[window_order(spec, 0, epoch=2)[:100] * 32])
     resumed = TrainingStream(store, spec)
     assert all(torch.equal(resumed.batches(s, s + 1)[0], found[4 * s : 4 * s + 4]) for s in (99, 37, 38, 75))
+
+
+def test_epochs_are_the_same_whatever_the_horizon_of_a_trunk(store: TokenStore) -> None:
+    short, long = (run_spec(tokens=128 * n, unique_tokens=128 * 20, schedule__trunk=True) for n in (50, 100))
+    first, second = (TrainingStream(store, spec).batches(0, 50) for spec in (short, long))
+    assert torch.equal(first, second)
+    assert first[..., :-1].numel() == 50 * 128
 
 
 def test_the_first_epoch_is_that_of_a_single_pass(store: TokenStore) -> None:

@@ -88,6 +88,24 @@ def test_a_signal_to_the_first_process_stops_both_and_the_run_goes_on(
     )
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_killed_first_process_takes_the_other_with_it(dataset: Path, tmp_path: Path) -> None:
+    spec = run_spec(**{**SPEC, "tokens": 128 * 2000})
+    both = command(spec, tmp_path, dataset, "--devices", "2", "--checkpoint-tokens", "1280")
+    process = subprocess.Popen(both, stderr=subprocess.DEVNULL)
+    while latest_checkpoint(tmp_path / "checkpoints") is None:
+        assert process.poll() is None
+        time.sleep(0.05)
+    (other,) = (int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{other}").exists() and "\nState:\tZ" not in Path(f"/proc/{other}/status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("changes", "devices", "message"),
     [

@@ -20,8 +20,8 @@ def curve(noise: float = 0.2, seed: int = 0, floor: float = 3.0, steps: int = ST
     return floor + (6.93 - floor) * (1 + step / 20) ** -0.7 + noise * np.random.default_rng(seed).standard_normal(steps)
 
 
-def diverged_at(losses: Losses, steps: int = STEPS) -> int | None:
-    return DivergenceWatch(steps).first_divergence(losses.tolist())
+def diverged_at(losses: Losses) -> int | None:
+    return DivergenceWatch().first_divergence(losses.tolist())
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.1, 0.3, 0.6])
@@ -51,10 +51,13 @@ def test_a_spike_that_recovers_is_none(length: int) -> None:
 
 
 @pytest.mark.parametrize("height", [2.2, 5.0, 1e6])
-def test_a_spike_that_stays_ends_the_run_after_five_percent_of_its_steps(height: float) -> None:
+def test_a_spike_that_stays_ends_the_run_after_fifty_steps_or_five_percent(height: float) -> None:
     losses = curve(noise=0.05)
     losses[400:] += height
     assert diverged_at(losses) == 450
+    longer = curve(noise=0.05, steps=4000)
+    longer[3000:] += height
+    assert diverged_at(longer) == 3158  # the 158th high step is the first that is 5 % of all
 
 
 def test_a_slow_climb_back_to_the_start_is_told() -> None:
@@ -71,17 +74,18 @@ def test_small_rises_are_none() -> None:
     assert diverged_at(losses) is None
 
 
-def test_short_runs_wait_for_twenty_steps() -> None:
-    losses = curve(noise=0.05, steps=100)
-    losses[60:] = 9.0
-    assert diverged_at(losses, steps=100) == 80
+def test_what_a_shorter_horizon_has_seen_is_told_alike() -> None:
+    losses = curve(noise=0.05)
+    losses[300:] += 5
+    assert diverged_at(losses[:360]) == diverged_at(losses) == 350
+    assert diverged_at(losses[:349]) is None
 
 
 @given(st.lists(st.integers(1, STEPS), max_size=10, unique=True), st.integers(0, 700))
 def test_what_is_told_does_not_depend_on_the_pieces(cuts: list[int], spike: int) -> None:
     losses = curve()
     losses[spike:] += 5
-    watch, taken = DivergenceWatch(STEPS), 0
+    watch, taken = DivergenceWatch(), 0
     found = None
     for piece in np.split(losses, sorted(cuts)):
         count = watch.first_divergence(piece.tolist())

@@ -10,11 +10,14 @@ from tests.training.test_run import assert_same_bits
 
 from scaling_lab.spec import canonical_json
 
-KILLS = 10  # of each
+KILLS = 6  # of each
+SMALL = {"n_layer": 1, "d_model": 16, "context": 32, "vocab_size": 257, "dropout": 0.1}
 DROPOUT = {"architecture__dropout": 0.1}
 RUNS: dict[str, dict[str, Any]] = {
     "learned positions": {**DROPOUT, "architecture__positions": "learned"},
     "rotary positions, noise scale": {**DROPOUT, "architecture__positions": "rotary", "micro_batches": 2},
+    "LSTM": {"architecture": {"kind": "lstm", **SMALL}},
+    "Universal Transformer": {"architecture": {"kind": "universal", "reuse": 2, "n_head": 2, "d_ff": 64, **SMALL}},
     "epochs, early stopping": {
         **DROPOUT,
         "unique_tokens": 32 * 50,

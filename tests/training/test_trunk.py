@@ -1,6 +1,7 @@
 """Trunk and cooldowns: the same bits as runs trained in one go, whatever was trained before, and nothing twice."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -110,9 +111,40 @@ def test_a_trunk_without_its_checkpoint_is_trained_again_to_the_same_bits(
     train_segments(trunk, dataset, tmp_path / "trunk")
     branch = branch_manifest(tmp_path / "trunk", spec)
     train(spec, dataset, tmp_path / "a", threads=1, trunk_dir=segment_folder(branch))
-    checkpoint = last_checkpoint(branch.with_suffix(""))
-    assert checkpoint is not None
-    checkpoint.unlink()
+    shutil.rmtree(branch.with_suffix("") / "checkpoints")
     train(spec, dataset, tmp_path / "b", threads=1, trunk_dir=segment_folder(branch))
     assert "no checkpoint here; training the trunk again" in capsys.readouterr().err
     assert_same_bits(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_trunk_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(
+    dataset: Path, tmp_path: Path, steps_trained: list[int]
+) -> None:
+    spec = horizon(40)
+    ((_, trunk),) = find_trunks([spec]).items()
+    train_trunk(
+        trunk.spec, spec.branch_tokens, dataset, branch := branch_manifest(tmp_path, spec), start=None, threads=1,
+        checkpoint_tokens=128 * 20,
+    )  # fmt: skip
+    checkpoint = last_checkpoint(branch.with_suffix(""))
+    assert checkpoint is not None
+    checkpoint.write_bytes(b"")
+    train(spec, dataset, tmp_path / "alone", threads=1)
+    steps_trained.clear()
+    train(spec, dataset, tmp_path / "run", threads=1, trunk_dir=segment_folder(branch))
+    assert steps_trained == list(range(20, 40))
+    assert_same_bits(tmp_path / "run", tmp_path / "alone")
+
+
+def test_a_trunk_that_diverges_says_so_and_so_do_its_runs(dataset: Path, tmp_path: Path) -> None:
+    spec = run_spec(schedule__trunk=True, optimizer__learning_rate=1e30, optimizer__clip_norm=1e30)
+    ((_, trunk),) = find_trunks([spec]).items()
+    train_segments(trunk, dataset, tmp_path / "trunk")
+    branch = branch_manifest(tmp_path / "trunk", spec)
+    manifest = json.loads(branch.read_text())
+    train(spec, dataset, tmp_path / "run", threads=1, trunk_dir=segment_folder(branch))
+    train(spec, dataset, tmp_path / "alone", threads=1)
+    ends = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("run", "alone")]
+    assert [end["status"] for end in ends] == ["diverged", "diverged"] == [manifest["status"]] * 2
+    assert ends[0]["diverged_at_tokens"] == ends[1]["diverged_at_tokens"] == manifest["tokens"]
+    assert manifest["weights_sha256"] is None

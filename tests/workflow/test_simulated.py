@@ -57,11 +57,11 @@ def test_mlflow_and_status_say_so_too(simulated: Workflow) -> None:
     assert tags == [("True",)]
     command = [sys.executable, "-m", "scaling_lab", "status"]
     said = subprocess.run(command, cwd=simulated.root, text=True, capture_output=True, check=True).stdout
-    assert said.splitlines()[-1].startswith("[simulated, nothing is trained] 15/15 runs")
+    assert said.splitlines()[-1].startswith("[simulated, nothing is trained] 17/17 runs")
 
 
 def test_the_real_study_shares_no_run_with_it(simulated: Workflow) -> None:
-    assert simulated.planned()["train"] == 15
+    assert simulated.planned()["train"] == 17
 
 
 def test_a_dry_run_plans_without_the_text_and_a_run_refuses(simulated: Workflow, tmp_path: Path) -> None:

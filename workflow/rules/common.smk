@@ -14,10 +14,11 @@ from scaling_lab.resources import (
     pack,
     priority,
     runtime_minutes,
+    threads,
     trunk_priority,
 )
 from scaling_lab.slurm import (
-    correct_states,
+    correct_plugin,
     require_slurm,
     settle_queue,
     start_again,
@@ -150,7 +151,7 @@ onstart:
     hold_results_lock(Path("results"))
     if workflow.executor_plugin.name == "slurm":
         require_slurm()
-        correct_states()
+        correct_plugin()
         if settle_queue(Path(workflow.executor_settings.logdir)):
             start_again()
     follow_progress(RUNS, Path("results"))

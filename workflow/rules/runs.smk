@@ -50,11 +50,13 @@ rule train_trunk:
     priority: lambda wildcards: trunk_priority(trunk_of(wildcards))
     conda:
         "../../envs/cpu.yaml"
-    threads: CONFIG.threads
+    threads: threads(CONFIG)
     resources:
-        mem_mb=lambda wildcards, attempt: memory_mb(segment_of(wildcards), attempt),
+        mem_mb=lambda wildcards, attempt: memory_mb(
+            segment_of(wildcards), CONFIG, attempt
+        ),
         runtime=lambda wildcards, attempt: runtime_minutes(
-            segment_of(wildcards), CONFIG.resources, attempt
+            segment_of(wildcards), CONFIG, attempt
         ),
         gpu=CONFIG.resources.gpus,
     shell:
@@ -80,14 +82,14 @@ rule train:
         run="(?!simulated-)[^/]+",
     priority: lambda wildcards: priority(spec_of(wildcards))
     group:
-        lambda wildcards: pack(spec_of(wildcards), CONFIG.resources)
+        lambda wildcards: pack(spec_of(wildcards), CONFIG)
     conda:
         "../../envs/cpu.yaml"
-    threads: CONFIG.threads
+    threads: threads(CONFIG)
     resources:
-        mem_mb=lambda wildcards, attempt: memory_mb(spec_of(wildcards), attempt),
+        mem_mb=lambda wildcards, attempt: memory_mb(spec_of(wildcards), CONFIG, attempt),
         runtime=lambda wildcards, attempt: runtime_minutes(
-            spec_of(wildcards), CONFIG.resources, attempt
+            spec_of(wildcards), CONFIG, attempt
         ),
         gpu=CONFIG.resources.gpus,
         pack_place=1,

@@ -86,7 +86,7 @@ def _draw(spec: RunSpec, laws: PlantedLaws) -> _Drawn:
     uniform = np.log(VOCABULARY)
     steady = np.minimum(curve * of_seed, uniform)
     losses = steady * np.exp(STEP_NOISE * rng.standard_normal(spec.steps))
-    final = min(laws.final_loss(params, spec.tokens) * of_seed, uniform)
+    final = min(laws.final_loss(params, spec.data_tokens) * of_seed, uniform)
     evaluations = {
         name: float(final * np.exp(SET_NOISE * rng.standard_normal())) + _offset(name) for name in spec.evaluation.sets
     }

@@ -21,16 +21,16 @@ PAGE_TOKENS = 2**18
 
 
 def window_order(spec: RunSpec, available: int, epoch: int = 0) -> NDArray[np.int64]:
-    """Windows of an epoch of a run in the order of training, from a train split of `available` tokens.
+    """Windows of one epoch in the order of training, from a train split of `available` tokens.
 
-    A permutation of all that the run reads, of (seed, epoch). Runs of a trunk have one epoch, permuted page by page, so
-    that their common part has the same order whatever the horizon: its windows inside the last page are those that
-    come first in that page's order.
+    A permutation of all that the run reads, a function of (seed, epoch). Runs of a trunk that never repeat are permuted
+    page by page, so that their common part has the same order whatever the horizon: the windows inside the last page
+    are those that come first in that page's order.
     """
     context = spec.architecture.context
     windows = spec.data_tokens // context
-    if not spec.schedule.trunk:
-        return np.random.default_rng([spec.seed, epoch] if epoch else spec.seed).permutation(windows)
+    if spec.unique_tokens is not None or not spec.schedule.trunk:
+        return np.random.default_rng((spec.seed, epoch) if epoch else spec.seed).permutation(windows)
     page = max(1, PAGE_TOKENS // context)
     starts = range(0, windows, page)
     lengths = (min(page, available // context - start) for start in starts)
@@ -44,17 +44,16 @@ def window_order(spec: RunSpec, available: int, epoch: int = 0) -> NDArray[np.in
 class TrainingStream:
     """The first tokens of the train split as windows of context + 1 tokens, each once per epoch, in a seeded order.
 
-    The order of an epoch is a function of (seed, epoch); a batch may hold the end of one and the beginning of the next.
-    The target of the very last position wraps to the first token, so that D tokens are exactly D / context windows; in
-    runs of a trunk, whose last page may reach beyond the horizon, only where the split ends.
+    A batch may hold the end of one epoch and the beginning of the next. The target of the very last position wraps to
+    the first token, so that D tokens are exactly D / context windows; in runs of a trunk, whose last page may reach
+    beyond the horizon, only where the split ends.
     """
 
     def __init__(self, store: TokenStore, spec: RunSpec) -> None:
-        self.context = spec.architecture.context
-        self.sequences = spec.sequences
-        self.windows = spec.data_tokens // self.context
+        self.context, self.sequences = spec.architecture.context, spec.sequences
         available = store.tokens("train")
-        self.order = lru_cache(maxsize=2)(partial(window_order, spec, available))
+        self.order = lru_cache(maxsize=2)(partial(window_order, spec, available))  # by epoch
+        self.windows = len(self.order(0))
         end = (int(self.order(0).max()) + 1) * self.context
         tokens = store.read("train", 0, end)
         goes_on = spec.schedule.trunk and end < available

@@ -9,9 +9,9 @@ WINDOW = 16
 # Share of the fall of the loss so far that a spike takes back, and the least size of one in nats per token.
 SPIKE_SHARE = 0.5
 SPIKE_NATS = 0.3
-# A spike has not recovered when this share of the run's steps, and this many, in a row lie above its threshold.
+# A spike has not recovered when so many steps in a row, and this share of all steps so far, lie above its threshold.
+PATIENCE_STEPS = 50
 PATIENCE_SHARE = 0.05
-PATIENCE_STEPS = 20
 
 
 class DivergenceWatch:
@@ -19,14 +19,15 @@ class DivergenceWatch:
 
     Let `best` be the lowest mean of 16 consecutive losses up to now and `start` the first loss. A step is high when its
     loss exceeds best + max((start - best) / 2, 0.3): when half of what was learned, and at least 0.3 nats per token, is
-    lost. The run has diverged at the first loss that is not finite, or when max(20, 5 % of its steps) steps in a row
-    are high. One low loss in between is a recovery; noise about a level, which is as often below it, never counts.
+    lost. The run has diverged at the first loss that is not finite, or when max(50, 5 % of the steps so far) steps in a
+    row are high. One low loss in between is a recovery; noise about a level, which is as often below it, never counts.
 
-    What is told is a function of the losses alone, so that an interrupted run ends where an uninterrupted one does.
+    What is told is a function of the losses so far alone: an interrupted run ends where an uninterrupted one does, and
+    runs of several horizons agree on the trunk that they share.
     """
 
-    def __init__(self, steps: int) -> None:
-        self.patience = max(PATIENCE_STEPS, math.ceil(PATIENCE_SHARE * steps))
+    def __init__(self) -> None:
+        self._steps = 0
         self._start = math.nan
         self._best = math.inf
         self._recent: deque[float] = deque(maxlen=WINDOW)
@@ -43,6 +44,7 @@ class DivergenceWatch:
         return None
 
     def _see(self, loss: float) -> bool:
+        self._steps += 1
         if not math.isfinite(loss):
             return True
         if math.isnan(self._start):
@@ -52,4 +54,4 @@ class DivergenceWatch:
             self._best = min(self._best, math.fsum(self._recent) / WINDOW)
         threshold = self._best + max(SPIKE_SHARE * (self._start - self._best), SPIKE_NATS)
         self._high = self._high + 1 if loss > threshold else 0
-        return self._high >= self.patience
+        return self._high >= max(PATIENCE_STEPS, PATIENCE_SHARE * self._steps)

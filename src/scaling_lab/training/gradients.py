@@ -55,6 +55,6 @@ def total_norm(gradients: Sequence[Tensor]) -> Tensor:
 
 
 def whole(value: Tensor) -> Tensor:
-    """A scalar that the parameters' sharding left distributed, as a plain tensor."""
+    """A tensor that is sharded over devices, as a plain one on each of them."""
     full: Tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
     return full

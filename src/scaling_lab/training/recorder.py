@@ -26,7 +26,7 @@ class Recorder(pl.Callback):
         self.spec, self.windows, self.evaluation_steps = spec, validation_windows, evaluation_steps
         self.history = History()
         self.best_weights: dict[str, Tensor] | None = None
-        self._watch = DivergenceWatch(spec.steps)
+        self._watch = DivergenceWatch()
         self._before = 0.0
         self._start = 0.0
 
@@ -35,20 +35,13 @@ class Recorder(pl.Callback):
         self._before, self._start = self.history.seconds, time.monotonic()
         if not self.history.ended:
             self.history.starts.append(trainer.global_step)
-            self._evaluate_at(trainer, pl_module)  # where the run leaves its trunk
+            self._evaluate(pl_module, trainer.global_step)  # where the run leaves its trunk
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, LanguageModel)
         self._record(trainer, pl_module)
-        if self.history.diverged_at is None:
-            self._evaluate_at(trainer, pl_module)
+        self._evaluate(pl_module, trainer.global_step)
         trainer.should_stop = self.history.ended
-
-    def _evaluate_at(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, LanguageModel)
-        step = trainer.global_step
-        if step in self.evaluation_steps and step not in self.history.validation:
-            self._evaluate(module, step)
 
     def _record(self, trainer: pl.Trainer, module: LanguageModel) -> None:
         losses, norms, squares = module.statistics
@@ -61,8 +54,11 @@ class Recorder(pl.Callback):
         if diverged is not None:
             self.history.diverged_at = self.history.steps
 
-    def _evaluate(self, module: LanguageModel, step: int) -> None:
+    def _evaluate(self, module: pl.LightningModule, step: int) -> None:
+        assert isinstance(module, LanguageModel)
         validation = self.history.validation
+        if step not in self.evaluation_steps or step in validation or self.history.diverged_at is not None:
+            return
         validation[step] = loss_by_position(module.model, self.windows).mean().item()
         if self.spec.stopping is None:
             return

@@ -12,6 +12,7 @@ from scaling_lab.files import write_text
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.curves import finite
 from scaling_lab.training.engine import Execution, last_checkpoint, training
+from scaling_lab.training.gradients import whole
 
 
 def segment_folder(manifest: Path | None) -> Path | None:
@@ -33,8 +34,8 @@ def train_trunk(
     """Train the trunk of `root` up to `tokens` from the segment whose manifest is `start`, and write `manifest`.
 
     The manifest holds nothing that differs between two trainings: id, tokens, status, smoothed loss in nats, SHA-256 of
-    the weights. The checkpoint is in the folder of the same name beside it; where it is there, nothing is trained. Of a
-    trunk that diverged there is none: its runs diverge too, and are recorded so.
+    the weights. The checkpoint is in the folder of the same name beside it; where it is there, nothing is trained. A
+    trunk that diverges has no weights and no checkpoint at its end: its runs go on from the one before, and diverge.
 
     Raises:
         TrainingError, ConfigError, InterruptedTrainingError: see `engine.training`.
@@ -42,12 +43,13 @@ def train_trunk(
     segment, folder = root.trunk_segment(tokens), manifest.with_suffix("")
     with training(segment, dataset, folder, Execution(**execution), segment_folder(start)) as trained:
         history = trained.recorder.history
+        diverged = history.diverged_at is not None
         content = {
             "trunk": root.trunk_id,
-            "tokens": tokens,
-            "status": "ok" if history.diverged_at is None else "diverged",
+            "tokens": history.steps * segment.batch_tokens,
+            "status": "diverged" if diverged else "ok",
             "train_loss_nats": finite(history.smoothed(history.steps)),
-            "weights_sha256": weights_sha256(trained.module.model),
+            "weights_sha256": None if diverged else weights_sha256(trained.module.model),
         }
         if trained.trainer.is_global_zero:
             write_text(manifest, json.dumps(content, indent=1))
@@ -57,5 +59,5 @@ def weights_sha256(model: nn.Module) -> str:
     """SHA-256 of all weights in the order of their names."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode() + value.cpu().contiguous().view(-1).numpy().tobytes())
+        digest.update(name.encode() + whole(value).cpu().contiguous().view(-1).numpy().tobytes())
     return digest.hexdigest()
