@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count, repeat, takewhile
 from pathlib import Path
 from typing import TextIO
 
@@ -158,7 +159,9 @@ def work_done(tasks: Iterable[Task], results: Path) -> tuple[float, list[TaskPro
 
 
 def follow_progress(runs: Mapping[str, RunSpec], results: Path, every_s: float = 15) -> None:
-    """Print a line about the training on standard error now and then, from a thread that dies with the process."""
+    """Print a line about the training on standard error, soon after it begins and then every `every_s` seconds, from a
+    thread that dies with the process.
+    """
     tasks = training_tasks(runs.values())
     threading.Thread(target=_follow, args=(tasks, results, every_s), daemon=True).start()
 
@@ -166,14 +169,16 @@ def follow_progress(runs: Mapping[str, RunSpec], results: Path, every_s: float =
 def _follow(tasks: list[Task], results: Path, every_s: float) -> None:
     total = sum(task.work for task in tasks)
     at_start, _ = work_done(tasks, results)
-    began: float | None = None
-    while True:
-        time.sleep(every_s)
+    told, began = at_start, None
+    for pause in chain(takewhile(lambda s: s < every_s, (2.0**k for k in count())), repeat(every_s)):
+        time.sleep(pause)
         done, progress = work_done(tasks, results)
-        if any(p.state == "running" for p in progress):
-            began = began or time.monotonic() - every_s
+        # Runs of a second are done between two looks: that the work grew tells of them too.
+        if done > told or any(p.state == "running" for p in progress):
+            began = began or time.monotonic() - pause
             rate = (done - at_start) / (time.monotonic() - began)
             print(describe(progress, done, total, (total - done) / rate if rate else None), file=sys.stderr, flush=True)
+            told = done
 
 
 def describe(progress: list[TaskProgress], done: float, total: float, seconds_left: float | None) -> str:
@@ -187,7 +192,7 @@ def describe(progress: list[TaskProgress], done: float, total: float, seconds_le
     now = "; ".join(f"{p.task.name.rsplit('-', 1)[0]} {p.fraction:.0%} loss {p.train_loss_nats:.3f}" for p in running)
     simulated = any(p.state == "simulated" for p in progress)
     heading = "[simulated, nothing is trained]" if simulated else "[training]"
-    return f"{heading} {finished}/{len(runs)} runs{lost}, {done / total:.0%} of the work{left} | {now}"
+    return f"{heading} {finished}/{len(runs)} runs{lost}, {done / total:.0%} of the work{left}{now and f' | {now}'}"
 
 
 def _minutes(seconds: float) -> str:
