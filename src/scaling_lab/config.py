@@ -275,7 +275,7 @@ class AroundConfig(Frozen):
 
     def holds(self, params: float, flops: float) -> bool:
         """Whether N = `params` lies within reach of the optimum of `flops` FLOPs."""
-        ratio = params / (self.coefficient * flops**self.exponent)
+        ratio = params / (self.coefficient * float(flops**self.exponent))
         return 1 / self.reach <= ratio <= self.reach
 
 
