@@ -1,5 +1,6 @@
 """Models of config/*.yaml: the one source of schema, defaults, documentation and validation."""
 
+import math
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -275,7 +276,7 @@ class AroundConfig(Frozen):
 
     def holds(self, params: float, flops: float) -> bool:
         """Whether N = `params` lies within reach of the optimum of `flops` FLOPs."""
-        ratio = params / (self.coefficient * float(flops**self.exponent))
+        ratio = params / (self.coefficient * math.pow(flops, self.exponent))
         return 1 / self.reach <= ratio <= self.reach
 
 
