@@ -320,6 +320,20 @@ def test_runs_of_two_datasets_are_never_fitted_together(rows: Rows, write_runs: 
     assert len(applied["dropped"]) == 5
 
 
+def test_runs_that_stop_early_are_another_experiment(rows: Rows, write_runs: Write) -> None:
+    several = [row | {"stops_early": index % 3 == 0} for index, row in enumerate(rows)]
+    fits = fit_all(write_runs(several), ("kaplan",))
+    (applied,) = [f for f in document(fits / "kaplan.json")["filters"] if f["name"] == "one_ending"]
+    assert (applied["kept"], len(applied["dropped"])) == (len(rows) - len(rows[::3]), len(rows[::3]))
+
+
+def test_data_are_unique_tokens_where_all_runs_stop_early(rows: Rows, write_runs: Write) -> None:
+    stopped = [row | {"stops_early": True, "tokens": 10**9} for row in rows]
+    record = document(fit_all(write_runs(stopped), ("kaplan",)) / "kaplan.json")
+    assert (record["status"], record["variables"]["D"]["column"]) == ("ok", "unique_tokens")
+    assert not [line for line in record["diagnostics"]["warnings"] if "more than once" in line]
+
+
 def test_seed_noise_is_pooled(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
     run_noise(write_runs(rows), tmp_path / "noise.json", OPTIONS)
     noise = document(tmp_path / "noise.json")
