@@ -51,12 +51,25 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished, of one dataset, architecture and way to stop. Raises TableError if none did."""
+    """Runs that finished and that one law can hold for: of one dataset, architecture and way to stop, with layers.
+
+    Where the rate of some decays, that of all does. Raises TableError if none finished.
+    """
     status = selection.table.values("status")
     if not (status == "ok").any():
         raise TableError(f"{selection.table.path}: no run has status ok")
     finished = selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
-    return one_ending(one_architecture(one_dataset(finished)))
+    return annealed(with_layers(one_ending(one_architecture(one_dataset(finished)))))
+
+
+def with_layers(selection: Selection) -> Selection:
+    """Models of embedding and head alone have no non-embedding parameter: no law is one of N = 0.
+
+    Where all models have layers nothing is filtered.
+    """
+    table = selection.table
+    layered = np.array([layers != 0 for layers in table.columns.get("n_layer", np.ones(len(table)))], dtype=bool)
+    return selection if layered.all() else selection.keep("with_layers", layered, ["no layers: N is 0"] * len(table))
 
 
 def one_dataset(selection: Selection) -> Selection:
@@ -87,6 +100,20 @@ def one_architecture(selection: Selection) -> Selection:
     chosen = "transformer" if "transformer" in counts else counts.most_common(1)[0][0]
     reasons = [f"architecture is {kind}, not {chosen}" for kind in kinds]
     return selection.keep("one_architecture", np.array(kinds == chosen, dtype=bool), reasons)
+
+
+def annealed(selection: Selection) -> Selection:
+    """Runs whose rate decays, where some do: the loss of one that never decays is higher (papers.md E.5).
+
+    A batch scan at a constant rate is thus no part of the laws of final losses.
+    """
+    table = selection.table
+    if "schedule_completed" not in table.columns:
+        return selection
+    decays = table.floats("schedule_completed") > 0
+    if decays.all() or not decays.any():
+        return selection
+    return selection.keep("annealed", decays, ["its rate never decays, as that of other runs does"] * len(table))
 
 
 def one_ending(selection: Selection) -> Selection:
