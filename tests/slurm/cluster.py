@@ -181,6 +181,12 @@ class Cluster:
         """Stop slurmctld as its service would."""
         _end(int((self.root / "run" / "slurmctld.pid").read_text()))
 
+    def controller_cpu_s(self) -> float:
+        """Processor seconds that slurmctld has spent."""
+        pid = (self.root / "run" / "slurmctld.pid").read_text().strip()
+        user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def start_node(self, node: str) -> None:
         """Start the slurmd of a node."""
         call("slurmd", "-N", node, conf=self.conf)

@@ -1,6 +1,7 @@
 """Each fault of a cluster, injected: the study ends complete without a hand, and loses at most one checkpoint."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,10 +23,13 @@ def finished_at(study: Study) -> dict[str, float]:
 
 
 def test_a_time_limit_is_retried_with_more(study: Study) -> None:
-    process = study.start("--set-resources", "train:runtime=attempt")
-    held = study.hold()  # takes for ever, at no cost
+    process = study.start()
+    held = study.hold()
+    call("scontrol", "update", f"JobId={held.job}", "TimeLimit=1")
     log = study.finish(process)
     assert f"SLURM-job '{held.job}' failed, SLURM status is: 'TIMEOUT'" in log
+    first, second = sorted({int(minutes) for minutes in re.findall(r"rule train:.*?runtime=(\d+)", log, re.DOTALL)})
+    assert second == 2 * first
     assert_complete(study, held)
 
 
@@ -62,7 +66,8 @@ def test_a_lost_node(fresh_study: Study, cluster: Cluster) -> None:
     finally:
         cluster.start_node(node)
     assert f"SLURM-job '{held.job}' failed" in log
-    assert "NODE_FAIL" in log
+    (job_log,) = study.root.glob(f"results/logs/slurm/*/*/{held.job}.log")
+    assert f"[slurm] job {held.job} ended as NODE_FAIL" in job_log.read_text(), "where status finds it"
     assert_complete(study, held)
 
 

@@ -155,7 +155,7 @@ onstart:
     hold_results_lock(Path("results"))
     if workflow.executor_plugin.name == "slurm":
         require_slurm()
-        correct_plugin()
+        correct_plugin(Path(workflow.executor_settings.logdir))
         if settle_queue(Path(workflow.executor_settings.logdir)):
             start_again()
     follow_progress(RUNS, Path("results"))
