@@ -36,8 +36,8 @@ TABLE = "results/tables/cluster/runs.parquet"
 QUICK = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
 ARGUMENTS = (*QUICK, TABLE, *OVERLAY)
 
-# Seconds after which something that was waited for will not come, also where each step takes ten times as long as here.
-LIMIT_S = 600
+# Seconds after which something that was waited for will not come, also where each step takes thirty times as long as here.
+LIMIT_S = 1200
 
 
 def require_packages(*packages: str) -> None:
