@@ -10,6 +10,7 @@ import multiprocessing
 import platform
 import statistics
 import tempfile
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -59,10 +60,10 @@ def cpu_name() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
-def write_store(folder: Path, tokens: int, vocab_size: int) -> None:
+def write_store(folder: Path, tokens: int, vocab_size: int, evaluated: Sequence[str] = ("validation",)) -> None:
     """Random tokens as a token store: speed does not depend on what they say."""
     sets = {}
-    for name, count in (("train", tokens), ("validation", 2**14)):
+    for name, count in (("train", tokens), *((name, 2**17) for name in evaluated)):
         values = np.random.default_rng(0).integers(0, vocab_size, count).astype("<u2")
         (folder / f"{name}.bin").write_bytes(values.tobytes())
         digest = hashlib.sha256(values.tobytes()).hexdigest()
