@@ -55,19 +55,20 @@ class LanguageModel(pl.LightningModule):
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def training_step(self, chunk_SBT: Tensor, batch_idx: int) -> None:
-        first, rank, devices = self.global_step, self.global_rank, self.trainer.world_size
         results = []
-        for step, windows_BT in enumerate(chunk_SBT, first):
-            set_learning_rate(self.optimizer, learning_rate(self.spec, step * self.spec.batch_tokens))
-            if self.spec.architecture.dropout:  # a function of the step, so that resuming is exact
-                torch.manual_seed((rank << 56) + (self.spec.seed << 32) + step)
-            results.append(self._optimizer_step(shares(windows_BT, self.spec.micro_batches, devices)[:, rank]))
+        for step, windows_BT in enumerate(chunk_SBT, self.global_step):
+            results.append(self._optimizer_step(windows_BT, step))
             if self.stop_requested():
                 break
         self.statistics = StepStatistics(*(torch.stack(values) for values in zip(*results, strict=True)))
 
-    def _optimizer_step(self, parts_PBT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        loss, square = accumulate(list(parts_PBT), self._loss, self._backward, self.trained)
+    def _optimizer_step(self, windows_BT: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        set_learning_rate(self.optimizer, learning_rate(self.spec, step * self.spec.batch_tokens))
+        rank = self.global_rank
+        if self.spec.architecture.dropout:  # a function of the step, so that resuming is exact
+            torch.manual_seed((rank << 56) + (self.spec.seed << 32) + step)
+        parts = shares(windows_BT, self.spec.micro_batches, self.trainer.world_size)[:, rank]
+        loss, square = accumulate(list(parts), self._loss, self._backward, self.trained)
         norm = whole(torch.nn.utils.clip_grad_norm_(self.trained, self.spec.optimizer.clip_norm))
         self.optimizer.step()
         self.optimizer.zero_grad()
