@@ -36,7 +36,7 @@ TABLE = "results/tables/cluster/runs.parquet"
 QUICK = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
 ARGUMENTS = (*QUICK, TABLE, *OVERLAY)
 
-# Seconds after which something that was waited for will not come, also where each step takes thirty times as long as here.
+# Seconds after which something that was waited for will not come, also where a step takes thirty times as long as here.
 LIMIT_S = 1200
 
 
