@@ -54,7 +54,8 @@ def study(jobs: int, pack: int, cluster: Cluster) -> None:
         subprocess.run([*command, "--group-components", f"cells={pack}"], cwd=folder, check=True)
         wall = time.monotonic() - began
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    nodes = sum(map(_seconds, call("sacct", "--allocations", "--noheader", "--format=TotalCPU").split()))
+    rows = [line.split() for line in call("sacct", "--noheader", "--format=JobID,TotalCPU").splitlines()]
+    nodes = sum(_seconds(cpu) for job, cpu in rows if "." not in job)  # its steps are in it
     print(f"{jobs} cells, {pack} to a job: {wall:.0f} s in all, {wall / jobs:.2f} s a cell")
     print(f"processor time on the nodes: {nodes / jobs:.2f} s a cell")
     print(f"of Snakemake where it was started: {(spent.ru_utime + spent.ru_stime) / jobs:.3f} s a cell")
