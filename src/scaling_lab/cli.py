@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from scaling_lab import run_commands, study_commands, training_commands
+from scaling_lab import design_commands, run_commands, study_commands, training_commands
 from scaling_lab.errors import reported_errors
 from scaling_lab.study_commands import Output
 
@@ -20,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 run_commands.register(app)
 study_commands.register(app)
+design_commands.register(app)
 training_commands.register(app)
 
 Results = Annotated[Path, typer.Option(help="the results folder")]
