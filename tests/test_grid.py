@@ -29,6 +29,22 @@ def test_budgets_give_equal_flops_and_the_range_drops_cells() -> None:
         assert spec.flops("matmul") == pytest.approx(1e11, rel=0.005)
 
 
+def test_a_grid_around_a_predicted_optimum_moves_with_the_budget() -> None:
+    around = {"coefficient": 1e-4, "exponent": 0.7, "reach": 3}
+    shapes = [[1, width] for width in (8, 16, 24, 32, 48, 64, 96)]
+    runs = expand({"shapes": shapes, "budgets": [1e11, 1e12], "around": around}).values()
+    widths = {round(spec.flops("matmul"), -10): [] for spec in runs}
+    for spec in runs:
+        widths[round(spec.flops("matmul"), -10)].append(spec.architecture.d_model)
+    # N* of 1e11 FLOPs is 5012, and 12 d^2 from 1671 to 15036; of 1e12 five times as much.
+    assert list(widths.values()) == [[16, 24, 32], [32, 48, 64]]
+
+
+def test_a_grid_around_an_optimum_is_one_of_budgets() -> None:
+    with pytest.raises(ConfigError, match=r"around: an optimum is one of `budgets`; this block gives `tokens`"):
+        expand({"shapes": [[1, 8]], "tokens": [100_000], "around": {"coefficient": 1, "exponent": 0.5}})
+
+
 def test_equal_cost_under_another_convention_is_another_grid() -> None:
     by_6n = expand({"shapes": [[2, 16]], "budgets": [1e11], "flops": "6n"}).values()
     assert [spec.flops("6n") for spec in by_6n] == pytest.approx([1e11], rel=0.005)

@@ -1,5 +1,6 @@
 """Models of config/*.yaml: the one source of schema, defaults, documentation and validation."""
 
+import math
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -263,6 +264,22 @@ class Config(DataConfig):
         return self
 
 
+class AroundConfig(Frozen):
+    """A predicted optimum, N* = coefficient * C^exponent with C in FLOPs, that the sizes of every budget lie around."""
+
+    coefficient: float = Field(gt=0, allow_inf_nan=False, description="N* at one FLOP")
+    exponent: float = Field(gt=0, lt=2, description="power of C; fits/{study}/isoflop.json has both")
+    params: ParamsConvention = Field(default="params_non_embedding", description="what N counts")
+    reach: float = Field(
+        default=4.0, gt=1, allow_inf_nan=False, description="sizes from N* / reach to N* reach are trained"
+    )
+
+    def holds(self, params: float, flops: float) -> bool:
+        """Whether N = `params` lies within reach of the optimum of `flops` FLOPs."""
+        ratio = params / (self.coefficient * math.pow(flops, self.exponent))
+        return 1 / self.reach <= ratio <= self.reach
+
+
 class GridBlock(Frozen):
     """A product of shapes, token counts (or FLOP budgets) and seeds. A study's runs are the union of its blocks."""
 
@@ -276,6 +293,9 @@ class GridBlock(Frozen):
     flops: FlopsConvention = Field(default="matmul", description="convention that `budgets` count by")
     token_range: tuple[int, int] | None = Field(
         default=None, description="[least, most] tokens: cells of `budgets` outside are left out"
+    )
+    around: AroundConfig | None = Field(
+        default=None, description="with `budgets`: cells far from a predicted optimum are left out"
     )
     unique_tokens: tuple[int, ...] = Field(
         default=(),
@@ -292,6 +312,8 @@ class GridBlock(Frozen):
     def _tokens_or_budgets(self) -> Self:
         if bool(self.tokens) == bool(self.budgets):
             raise ValueError("give either `tokens` or `budgets`")
+        if self.around is not None and not self.budgets:
+            raise ValueError("around: an optimum is one of `budgets`; this block gives `tokens`")
         if any(tokens < 1 for tokens in self.unique_tokens):
             raise ValueError(f"unique_tokens are positive, not {min(self.unique_tokens)}")
         return self

@@ -70,7 +70,11 @@ def _expand_block(block: GridBlock, settings: Config) -> Iterator[RunSpec]:
 def _token_counts(block: GridBlock, architecture: ArchitectureSpec) -> list[float]:
     per_token = architecture.shape.flops_per_token(block.flops)
     least, most = block.token_range or (0, float("inf"))
-    return [*block.tokens, *(c / per_token for c in block.budgets if least <= c / per_token <= most)]
+    affordable = [c for c in block.budgets if least <= c / per_token <= most]
+    if block.around is not None:
+        size = architecture.shape.params(block.around.params)
+        affordable = [c for c in affordable if block.around.holds(size, c)]
+    return [*block.tokens, *(c / per_token for c in affordable)]
 
 
 def _run_spec(

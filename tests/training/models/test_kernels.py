@@ -1,5 +1,7 @@
 """Our own gradients against autograd's, of plain formulations of the same functions."""
 
+import platform
+
 import pytest
 import torch
 from torch.nn import functional
@@ -7,6 +9,7 @@ from torch.nn import functional
 from scaling_lab.training.models import head_loss
 from scaling_lab.training.models.attention import RotatedHeads, rotate, rotations
 from scaling_lab.training.models.head_loss import MeanLoss
+from scaling_lab.training.models.products import Linear, times_transposed, transposed_times
 
 
 @pytest.fixture
@@ -68,3 +71,33 @@ def test_rotated_heads_are_those_of_slices_and_concatenation() -> None:
     # The angles are of single precision: of 64 bits the numerical Jacobian resolves more.
     turns = turns.to(torch.complex128)
     assert torch.autograd.gradcheck(lambda x: RotatedHeads.apply(x, turns), (qkv,))
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(48, 96), (96, 48), (4, 4)], ids=["wider", "narrower", "too small"])
+def test_a_linear_layer_is_torchs(inputs: int, outputs: int) -> None:
+    """The first two are large enough for oneDNN, which the last is not."""
+    torch.manual_seed(0)
+    ours, plain = Linear(inputs, outputs), torch.nn.Linear(inputs, outputs)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(5, 128, inputs, requires_grad=True)
+    weigh = torch.randn(5, 128, outputs)
+    found, expected = ours(x), plain(x)
+    torch.testing.assert_close(found, expected)
+    leaves = [[x, *layer.parameters()] for layer in (ours, plain)]
+    gradients = [
+        torch.autograd.grad((out * weigh).sum(), of) for out, of in zip((found, expected), leaves, strict=True)
+    ]
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=2e-4, rtol=2e-5)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is used on x86")
+def test_large_products_are_onednns() -> None:
+    a, b = torch.randn(640, 64), torch.randn(256, 64)
+    with torch.profiler.profile() as profile:
+        times_transposed(a, b)
+        transposed_times(a, torch.randn(640, 256))
+        times_transposed(a[:8], b[:8])
+    calls = {event.key: event.count for event in profile.key_averages()}
+    assert calls["mkldnn::_linear_pointwise"] == 2
+    assert calls["aten::linear"] == 1

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling_lab.architectures import TransformerSpec, UniversalSpec
+from scaling_lab.training.models.products import Linear
 
 # RoFormer's base of the rotary wavelengths.
 ROTARY_BASE = 10_000.0
@@ -65,8 +66,8 @@ class Attention(nn.Module):
         self.dropout = spec.dropout
         # None: 1 / sqrt(head_dim). With muP queries and keys grow alike, and their product with the width.
         self.scale = 1 / self.head_dim if spec.parametrization == "mup" else None
-        self.qkv = nn.Linear(spec.d_model, 3 * self.width)
-        self.project = nn.Linear(self.width, spec.d_model)
+        self.qkv = Linear(spec.d_model, 3 * self.width)
+        self.project = Linear(self.width, spec.d_model)
         turns = rotations(spec.context, self.head_dim) if spec.positions == "rotary" else None
         self.register_buffer("turns", turns, persistent=False)
 

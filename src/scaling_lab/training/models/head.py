@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scaling_lab.training.models.products import times_transposed, transposed_times
+
 
 class Head(torch.autograd.Function):
     """x W^T, whose weight gradient is computed as (x^T g)^T.
@@ -20,14 +22,14 @@ class Head(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_BTD: Tensor, weight_VD: Tensor) -> Tensor:
         ctx.save_for_backward(x_BTD, weight_VD)
-        return functional.linear(x_BTD, weight_VD)
+        return times_transposed(x_BTD.flatten(0, -2), weight_VD).view(*x_BTD.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         x_BTD, weight_VD = ctx.saved_tensors
-        gradient_BTV = gradients[0].to(weight_VD.dtype)
-        weight_gradient_VD = (x_BTD.flatten(0, -2).to(weight_VD.dtype).t() @ gradient_BTV.flatten(0, -2)).t()
-        return (gradient_BTV @ weight_VD).to(x_BTD.dtype), weight_gradient_VD
+        gradient_NV = gradients[0].to(weight_VD.dtype).flatten(0, -2)
+        x_gradient = times_transposed(gradient_NV, weight_VD.t()).view(x_BTD.shape).to(x_BTD.dtype)
+        return x_gradient, transposed_times(x_BTD.flatten(0, -2).to(weight_VD.dtype), gradient_NV).t()
 
 
 def token_losses(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:

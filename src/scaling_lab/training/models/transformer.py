@@ -9,6 +9,7 @@ from torch.nn import functional
 from scaling_lab.architectures import TransformerSpec, UniversalSpec
 from scaling_lab.training.models.attention import Attention
 from scaling_lab.training.models.base import TokenModel
+from scaling_lab.training.models.products import Linear
 
 
 class FeedForward(nn.Module):
@@ -16,8 +17,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, spec: TransformerSpec | UniversalSpec) -> None:
         super().__init__()
-        self.expand = nn.Linear(spec.d_model, spec.d_ff)
-        self.project = nn.Linear(spec.d_ff, spec.d_model)
+        self.expand = Linear(spec.d_model, spec.d_ff)
+        self.project = Linear(spec.d_ff, spec.d_model)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         out: Tensor = self.project(functional.gelu(self.expand(x_BTD)))
