@@ -37,6 +37,16 @@ class StudyFolder:
         if not path.exists():
             raise TableError(f"{path}: no such file; `snakemake` writes it when the study is finished")
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if "simulated" not in document["provenance"]:
+            raise TableError(f"{path}: written by an earlier version of scaling-lab; `snakemake` brings it up to date")
+        return document
+
+    def fit_document(self, name: str) -> dict[str, Any]:
+        """The JSON of a fit. Raises TableError where it is missing."""
+        path = self.fits / f"{name}.json"
+        if not path.exists():
+            raise TableError(f"{path}: no such fit; the study's plan rests on it")
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return document
 
     def optional_document(self, name: str) -> dict[str, Any] | None:
