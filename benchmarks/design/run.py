@@ -1,6 +1,6 @@
 """Designed grids against grids that people draw: the interval of N* at a target budget, over simulated studies.
 
-python benchmarks/design/run.py [--studies 100] [--resamples 200] prints the tables of README.md. One core.
+python benchmarks/design/run.py [--studies 100] [--resamples 100] prints the tables of README.md. One core.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def table(case: Case, title: str, resamples: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--studies", type=int, default=100)
-    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--resamples", type=int, default=100)
     chosen = parser.parse_args()
     start = time.perf_counter()
     for misfit, said in ((0.0, "laws hold exactly"), (0.004, "losses depart smoothly from their laws by 0.4 %")):

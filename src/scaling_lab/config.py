@@ -356,7 +356,7 @@ class FitConfig(Frozen):
 FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
-    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
+    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest", "regret"
 ]
 
 

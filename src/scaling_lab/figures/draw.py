@@ -14,6 +14,7 @@ from scaling_lab.figures.isoflop_profiles import isoflop_profiles
 from scaling_lab.figures.learning_curves import learning_curves
 from scaling_lab.figures.optimal_allocation import optimal_allocation
 from scaling_lab.figures.power_laws import power_laws
+from scaling_lab.figures.regret import regret
 from scaling_lab.figures.size_and_data import size_and_data
 from scaling_lab.figures.style import house_style, save, watermark
 from scaling_lab.files import atomic_path
@@ -25,6 +26,7 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "isoflop_profiles": isoflop_profiles,
     "optimal_allocation": optimal_allocation,
     "backtest": backtest,
+    "regret": regret,
 }
 """Every figure by name: a new one is one function and its entry here."""
 

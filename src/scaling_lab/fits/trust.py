@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FAR = 10.0  # times the largest run, beyond which nobody has checked that a law holds
+OUTSIDE = 3.0  # times the largest size or token count of the grid
 LARGEST_ERROR = 0.03  # mean relative error of the backtest, above which it is a miss
 FEW_DEGREES = 4  # of freedom of the seed noise
 _VARIED = (
@@ -81,10 +82,10 @@ def _extrapolation(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     """How far the budget, the size and the tokens lie beyond what was trained."""
     largest, model = evidence.plan["largest_run"], budget["model"]
     factor = budget["flops"] / largest["flops"]
-    if factor > FAR:
+    if factor > 1.001 * FAR:
         yield "extrapolation", f"the budget is {factor:.3g} times the largest run"
     for name, value, what in (("params", model["params"], "size"), ("tokens", model["tokens"], "token count")):
-        if value > largest[name]:
+        if value > OUTSIDE * largest[name]:
             beyond = value / largest[name]
             yield f"{name}_outside", f"the best {what} is {beyond:.3g} times the largest that was trained"
 
@@ -103,8 +104,8 @@ def _spread(budget: Mapping[str, Any], evidence: Evidence) -> Found:
             yield (
                 "choice_decides",
                 (
-                    f"another choice of {group} puts N* between {sizes['low']:.3g} and {sizes['high']:.3g}, outside its own"
-                    f" {100 * wide[-1]['level']:.0f} % interval"
+                    f"another choice of {group} puts N* between {sizes['low']:.3g} and {sizes['high']:.3g}, outside"
+                    f" its {100 * wide[-1]['level']:.0f} % interval"
                 ),
             )
 
