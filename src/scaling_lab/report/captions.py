@@ -45,8 +45,8 @@ _CAPTIONS = {
     ),
     "regret": (
         "What another size costs",
-        "Compute wasted by a model of another size than the best at the same budget: how far the budget exceeds the one "
-        "that reaches the same loss at its best size. Lines are medians over the bootstrap, bands reach the bound "
+        "Compute wasted by a model of another size than the best at the same budget: how far the budget exceeds what "
+        "reaches the same loss at its best size. Lines are medians over the bootstrap, bands reach the bound "
         "that 90 % of it stay under, dotted lines mark the best sizes. N counts {params}.",
     ),
     "backtest": (
