@@ -182,7 +182,11 @@ def plan(
 ) -> None:
     """Plan the compute-optimal model of a budget, from a fit of L(N, D) or from all that a finished study found."""
     if fit.suffix != ".json":
-        of_fits = {"inference_tokens": inference_tokens, "unique_tokens": unique_tokens, "repetition_d": r_d}
+        of_fits: dict[str, Any] = {
+            "inference_tokens": inference_tokens,
+            "unique_tokens": unique_tokens,
+            "repetition_d": r_d,
+        }
         of_fits |= {"repetition_n": r_n, "critical_batch": critical_batch}
         of_fits |= {"batch_rule": batch_rule, "rate_rule": rate_rule}
         _plan_of_study(fit, flops, gpu_hours, (device, peak_flops, utilisation, devices), of_fits, json)

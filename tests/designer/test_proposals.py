@@ -30,6 +30,7 @@ def test_cells_are_new_and_cost_at_most_the_budget(root: Path, folder: StudyFold
     assert 0 < proposal.bench.flops <= budget
     assert not {spec.run_id for spec in proposal.bench.specs} & set(read_runs(folder.runs).runs)
     assert proposal.choice.variance < proposal.variance_now
+    assert min(spec.tokens for spec in proposal.bench.specs) >= min(read_runs(folder.runs).numbers("tokens"))
     assert 0 < proposal.wasted_after < proposal.wasted_now
 
 

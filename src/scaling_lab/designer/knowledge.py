@@ -10,8 +10,7 @@ import numpy as np
 
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.folders import StudyFolder, study_folder
-from scaling_lab.fits.stored import fitted_law, read_fit_file
-from scaling_lab.fits.surface import SURFACES
+from scaling_lab.fits.stored import SURFACES, fitted_law, read_fit_file
 from scaling_lab.science.accounting import PARAMS_CONVENTIONS, ParamsConvention
 from scaling_lab.science.design import Noise, Target
 from scaling_lab.science.design_prior import LawPrior, fitted_prior, published_prior

@@ -119,11 +119,16 @@ def _estimate(law: FittedLaw) -> LawPrior:
 
 
 def _affordable(setting: Setting, request: DesignRequest, draws: LawPrior, target: Target, used: RunTable) -> Bench:
-    """Cells of a lattice that the budget pays for, without those that were trained."""
+    """Cells of a lattice that the budget pays for, without those that were trained.
+
+    None is smaller, or sees fewer tokens, than any run of the study: the law was not fitted there.
+    """
     dearest = min(request.budget, request.largest_run or np.inf)
     frontier = Frontier(draws, target, _DEEP * dearest)
-    bench, trained = build(setting, lattice(frontier, target, dearest), request.most_tokens, dearest), set(used.runs)
-    return bench.take([i for i, spec in enumerate(bench.specs) if spec.run_id not in trained])
+    bench, runs = build(setting, lattice(frontier, target, dearest), request.most_tokens, dearest), set(used.runs)
+    least = {name: values.min() for name, values in surface_variables(used, setting.params).items()}
+    inside = (bench.cells.params >= least["N"]) & (bench.cells.tokens >= least["D"])
+    return bench.take([i for i, spec in enumerate(bench.specs) if inside[i] and spec.run_id not in runs])
 
 
 def _wasted_now(draws: LawPrior, estimate: LawPrior, target: Target) -> float:

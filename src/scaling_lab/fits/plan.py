@@ -15,8 +15,7 @@ from scaling_lab.fits.decision import frontier_block
 from scaling_lab.fits.labels import flops_label, params_label
 from scaling_lab.fits.output import provenance_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
-from scaling_lab.fits.stored import StoredFit, fitted_law, read_fit
-from scaling_lab.fits.surface import SURFACES
+from scaling_lab.fits.stored import SURFACES, StoredFit, fitted_law, read_fit
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.science.accounting import ParamsConvention
 from scaling_lab.science.laws import LAWS

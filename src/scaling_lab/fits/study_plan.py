@@ -13,7 +13,7 @@ from scaling_lab.fits.budget_plan import plan_one
 from scaling_lab.fits.folders import StudyFolder, study_folder
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.plan import read_inputs, study_of
-from scaling_lab.fits.surface import SURFACES
+from scaling_lab.fits.stored import SURFACES
 from scaling_lab.fits.trust import Evidence, reasons_against
 from scaling_lab.science.hardware import DEVICES, UTILISATION, Hardware
 
@@ -47,8 +47,9 @@ def study_decision(folder: StudyFolder, flops: float | None, hardware: Hardware 
         raise ConfigError(f"the budget is {asked:g} FLOPs; allowed: a positive, finite number")
     stored = [budget for budget in plan["budgets"] if abs(budget["flops"] / asked - 1) < _SAME]
     budget = stored[0] if stored else _planned(folder, plan, asked)
-    documents = {name: folder.optional_document(name) for name in _DOCUMENTS}
     surface = folder.fit_document(plan["basis"]) if plan["basis"] in SURFACES else None
+    backtest, noise, approaches, sensitivity = (folder.optional_document(name) for name in _DOCUMENTS)
+    evidence = Evidence(plan, backtest, noise, approaches, sensitivity, surface)
     return {
         "study": folder.name,
         **budget,
@@ -57,8 +58,8 @@ def study_decision(folder: StudyFolder, flops: float | None, hardware: Hardware 
         "largest_run": plan["largest_run"],
         "hours": hours_of(budget["flops"], hardware),
         "hardware": asdict(hardware) if hardware else None,
-        "sensitivity": _sensitivity(documents["sensitivity"], asked),
-        "do_not_trust_because": reasons_against(budget, Evidence(plan, *documents.values(), surface)),
+        "sensitivity": _sensitivity(sensitivity, asked),
+        "do_not_trust_because": reasons_against(budget, evidence),
         "simulated": plan["provenance"]["simulated"],
     }
 

@@ -126,8 +126,8 @@ def plan_notes(data: StudyData) -> list[str]:
 def reasons_not_to_trust(data: StudyData) -> list[str]:
     """What speaks against the plan, each once, with the budgets that it is about; often nothing."""
     surface = data.fit(data.plan["basis"]) if data.plan["basis"] else None
-    documents = (data.backtest, data.noise, data.approaches, data.sensitivity)
-    evidence = Evidence(data.plan, *documents, surface.record if surface else None)
+    record = surface.record if surface else None
+    evidence = Evidence(data.plan, data.backtest, data.noise, data.approaches, data.sensitivity, record)
     budgets = data.plan["budgets"]
     return _with_budgets(budgets, [[r["message"] for r in reasons_against(b, evidence)] for b in budgets])
 
