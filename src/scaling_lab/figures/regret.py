@@ -24,8 +24,11 @@ def regret(data: StudyData) -> Drawing:
     budgets = [budget for budget in data.plan["budgets"] if budget["status"] == "ok" and budget["law"]]
     for budget, colour in zip(budgets, _COLOURS, strict=False):
         _curve(panels[0], budget, colour, data, drawing)
-    _finish(panels[0], data)
+    panels[0].set(
+        ylim=(0, MOST), xlabel=params_label(data.params_column), ylabel="compute wasted at the same budget, %"
+    )
     if budgets:
+        log_counts(panels[0])
         legend_below(figure, panels, 2)
     else:
         refused(panels[0], {name: reason for name, reason in data.plan["reasons"].items() if reason}, 60)
@@ -47,10 +50,3 @@ def _curve(axes: Axes, budget: Mapping[str, Any], colour: str, data: StudyData, 
 def _numbers(values: list[float | None]) -> Any:
     """What lies beyond the table (null in JSON) is far above the panel."""
     return np.array([np.nan if value is None else value for value in values])
-
-
-def _finish(axes: Axes, data: StudyData) -> None:
-    axes.set_ylim(0, MOST)
-    log_counts(axes)
-    axes.set_xlabel(params_label(data.params_column))
-    axes.set_ylabel("compute wasted at the same budget, %")

@@ -229,7 +229,7 @@ def choose_cells(beliefs: Beliefs, flops: Array, budget: float, most_runs: int =
 
 def _greedy(beliefs: Beliefs, flops: Array, budget: float, most_runs: int, power: float) -> Choice:
     left, chosen, gains = budget, list[int](), list[float]()
-    while len(chosen) < most_runs:
+    while len(chosen) < min(most_runs, len(flops)):
         gain = beliefs.gains()
         gain[chosen] = 0.0
         gain[flops > left] = 0.0
