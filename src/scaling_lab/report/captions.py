@@ -8,6 +8,7 @@ from typing import Any
 from scaling_lab.errors import TableError
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
+from scaling_lab.report.experiments import CAPTIONS
 from scaling_lab.report.formats import percent
 
 _CAPTIONS = {
@@ -43,6 +44,12 @@ _CAPTIONS = {
         "models of the plan. N counts {params}. In the grey region no run was trained: everything there is "
         "extrapolation.",
     ),
+    "regret": (
+        "What another size costs",
+        "Compute wasted by a model of another size than the best at the same budget: how far the budget exceeds what "
+        "reaches the same loss at its best size. Lines are medians over the bootstrap, bands reach the bound "
+        "that 90 % of it stay under, dotted lines mark the best sizes. N counts {params}.",
+    ),
     "backtest": (
         "Backtest",
         "The most expensive runs, predicted by laws that were fitted without them: predicted against measured loss, "
@@ -61,7 +68,7 @@ def _view(name: str, data: StudyData) -> dict[str, Any]:
     path = data.results / "figures" / data.name / f"{name}.svg"
     if not path.exists():
         raise TableError(f"{path}: no such figure; it is drawn before the report")
-    title, caption = _CAPTIONS[name]
+    title, caption = (_CAPTIONS | CAPTIONS)[name]
     words = {
         "flops": flops_words(data.flops_convention),
         "params": PARAMS[data.params_column],
