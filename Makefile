@@ -17,9 +17,9 @@ demo: $(READY)
 smoke: $(READY)
 	$(BIN)/snakemake --cores all --configfile config/smoke.yaml --directory $(or $(DIR),.smoke)
 
-# Everything that CI runs. The cluster has a target of its own until its faults have passed on machines of other speeds.
+# Everything that CI runs, the cluster included.
 test: lint
-	$(BIN)/pytest -rs -m "not slurm"
+	$(BIN)/pytest -rs
 
 # Without the tests that train, and those that need the network.
 test-fast: $(READY)
