@@ -30,7 +30,7 @@ def table(workflow: Workflow, name: str) -> list[dict[str, object]]:
 def test_the_smoke_study_gives_the_same_tables(finished: Workflow, cluster: Cluster, tmp_path: Path) -> None:
     """And a fit, which is no training job."""
     workflow = copy_repository(tmp_path / "clone")
-    result = workflow.snakemake(*QUICK, "--group-components", "train_seconds=5", *TARGETS, *SMOKE)
+    result = workflow.snakemake(*QUICK, *TARGETS, "--group-components", "train_seconds=5", *SMOKE)
     assert result.returncode == 0, result.stdout
     assert losses(workflow) == losses(finished)
     assert table(workflow, "runs") == table(finished, "runs")
