@@ -100,7 +100,13 @@ class Study(Workflow):
         command = [sys.executable, "-m", "snakemake", *ARGUMENTS, *arguments]
         with (self.root / "snakemake.log").open("w") as log:
             process = subprocess.Popen(
-                command, cwd=self.root, text=True, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=self.root,
+                text=True,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=heed_interrupts,
             )
         self.cluster.note_user(process.pid)
         return process
@@ -149,6 +155,11 @@ class Study(Workflow):
         """What `scaling-lab status` says."""
         program = Path(sys.executable).with_name("scaling-lab")
         return call(str(program), "status", "--results", str(self.root / "results"))
+
+
+def heed_interrupts() -> None:
+    """As in a terminal, also where this session runs in the background of a shell, which makes it ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read(path: Path) -> Any:
