@@ -70,6 +70,12 @@ def test_a_block_varies_text_tokenizer_and_recipe() -> None:
     }
 
 
+def test_a_varied_corpus_is_no_text_to_transfer_to() -> None:
+    block = GridBlock.model_validate({**BLOCK, "vary": {"corpus": ["prose", "technical"]}})
+    settings = parse_config(Config, {"transfer": ["wiki", "awsdocs"]}, "test")
+    assert [c.transfer for c in recipes(block, settings)] == [("wiki", "awsdocs"), ("wiki",)]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -64,4 +64,11 @@ def _vary(config: Config, values: Mapping[str, Any]) -> Config:
         if not isinstance(node, dict) or leaf not in node:
             raise ConfigError(f"vary.{path}: not a key of `training`, nor `corpus` or a key of `tokenizer`")
         node[leaf] = value
-    return parse_config(Config, raw, "vary")
+    varied = parse_config(Config, raw, "vary")
+    return _without_own_sources(varied) if "corpus" in values else varied
+
+
+def _without_own_sources(config: Config) -> Config:
+    """A text that a corpus is made of is none to transfer to."""
+    others = tuple(source for source in config.transfer if source not in config.corpus.sources)
+    return config.model_copy(update={"transfer": others})

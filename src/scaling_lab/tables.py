@@ -99,6 +99,7 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "micro_batches": spec.micro_batches,
         "learning_rate": spec.optimizer.learning_rate,
         "schedule": spec.schedule.name,
+        "stops_early": spec.stopping is not None,
         "trunk": spec.trunk_id if spec.shares_trunk else "",
         "trunk_tokens": spec.branch_tokens if spec.shares_trunk else 0,
         "schedule_completed": spec.schedule.completed,

@@ -320,6 +320,20 @@ def test_runs_of_two_datasets_are_never_fitted_together(rows: Rows, write_runs: 
     assert len(applied["dropped"]) == 5
 
 
+def test_runs_that_stop_early_are_another_experiment(rows: Rows, write_runs: Write) -> None:
+    several = [row | {"stops_early": index % 3 == 0} for index, row in enumerate(rows)]
+    fits = fit_all(write_runs(several), ("kaplan",))
+    (applied,) = [f for f in document(fits / "kaplan.json")["filters"] if f["name"] == "one_ending"]
+    assert (applied["kept"], len(applied["dropped"])) == (len(rows) - len(rows[::3]), len(rows[::3]))
+
+
+def test_data_are_unique_tokens_where_all_runs_stop_early(rows: Rows, write_runs: Write) -> None:
+    stopped = [row | {"stops_early": True, "tokens": 10**9} for row in rows]
+    record = document(fit_all(write_runs(stopped), ("kaplan",)) / "kaplan.json")
+    assert (record["status"], record["variables"]["D"]["column"]) == ("ok", "unique_tokens")
+    assert not [line for line in record["diagnostics"]["warnings"] if "more than once" in line]
+
+
 def test_seed_noise_is_pooled(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
     run_noise(write_runs(rows), tmp_path / "noise.json", OPTIONS)
     noise = document(tmp_path / "noise.json")
@@ -372,3 +386,18 @@ def test_a_plan_on_kaplans_law_is_its_own_optimum(study: Path) -> None:
     middle = len(regret["params"]) // 2
     assert regret["params"][middle] == pytest.approx(best)
     assert regret["loss_nats"][middle] < min(regret["loss_nats"][0], regret["loss_nats"][-1])
+
+
+def test_models_without_layers_and_runs_that_never_decay_are_left_out(rows: Rows, write_runs: Write) -> None:
+    bare = dict(rows[0], run="bare", n_layer=0, params_non_embedding=0, schedule_completed=1.0)
+    constant = dict(rows[-1], run="constant", schedule_completed=0.0, test_loss_nats=9.0)
+    runs = write_runs([dict(row, schedule_completed=1.0) for row in rows] + [bare, constant])
+    run_fit("params", runs, runs, runs.parent / "fits", OPTIONS)
+    fit = document(runs.parent / "fits" / "params.json")
+    dropped = {entry["name"]: [line["run"] for line in entry["dropped"]] for entry in fit["filters"]}
+    assert (dropped["with_layers"], dropped["annealed"]) == (["bare"], ["constant"])
+    alone = write_runs(
+        [dict(constant, run=f"r{i}", params_non_embedding=10.0**i, schedule_completed=0.0) for i in (3, 4, 5, 6)]
+    )
+    run_fit("params", alone, alone, runs.parent / "alone", OPTIONS)
+    assert "annealed" not in [entry["name"] for entry in document(runs.parent / "alone" / "params.json")["filters"]]

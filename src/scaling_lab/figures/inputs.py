@@ -106,8 +106,8 @@ class StudyData:
 
     @cached_property
     def runs(self) -> list[dict[str, Any]]:
-        """Rows of runs.parquet of the runs that finished: those that fits use."""
-        return [row for row in self._all_runs if row["status"] == "ok"]
+        """Rows of runs.parquet of the runs that finished, of models with layers: those that fits use."""
+        return [row for row in self._all_runs if row["status"] == "ok" and row["n_layer"] > 0]
 
     @property
     def diverged(self) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ FLOPS = {
     "hoffmann_a4": "Hoffmann appendix F without embedding and head (`hoffmann_a4`)",
 }
 TOKENS = "training tokens (each seen once)"
+DATA = {"tokens": TOKENS, "unique_tokens": "unique tokens, passed over until validation stops improving"}
 
 
 def params_label(column: str) -> str:

@@ -2,6 +2,9 @@
 
 TOKENS = "Training tokens"
 
+# By column: what D counts.
+DATA = {"tokens": TOKENS, "unique_tokens": "Unique tokens, passed over until validation stops improving"}
+
 _PARAMS = {
     "params_non_embedding": "Non-embedding parameters",
     "params_with_head": "Parameters with output head",

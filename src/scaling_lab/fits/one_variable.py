@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.fits.labels import TOKENS, params_label
+from scaling_lab.fits.labels import DATA, params_label
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, law_estimates, reason_of
-from scaling_lab.fits.selection import Selection, largest_params, largest_tokens, status_ok
+from scaling_lab.fits.selection import Selection, data_column, largest_params, largest_tokens, status_ok
 from scaling_lab.fits.single import fit_into, new_record
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.bootstrap import bootstrap_law, require_offset
@@ -30,7 +30,8 @@ def fit_params(table: RunTable, options: FitOptions) -> FitRecord:
 def fit_tokens(table: RunTable, options: FitOptions) -> FitRecord:
     """L(D) of the largest model with a series of amounts of data (Kaplan et al. 2020, Eq 1.2)."""
     selection = largest_params(status_ok(Selection(table)), options.params_convention)
-    return _fit("tokens", selection, "tokens", TOKENS, options)
+    column = data_column(selection.table)
+    return _fit("tokens", selection, column, DATA[column], options)
 
 
 def _fit(name: str, selection: Selection, column: str, label: str, options: FitOptions) -> FitRecord:

@@ -51,12 +51,25 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished, of one dataset and one architecture. Raises TableError if none did."""
+    """Runs that finished and that one law can hold for: of one dataset, architecture and way to stop, with layers.
+
+    Where the rate of some decays, that of all does. Raises TableError if none finished.
+    """
     status = selection.table.values("status")
     if not (status == "ok").any():
         raise TableError(f"{selection.table.path}: no run has status ok")
     finished = selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
-    return one_architecture(one_dataset(finished))
+    return annealed(with_layers(one_ending(one_architecture(one_dataset(finished)))))
+
+
+def with_layers(selection: Selection) -> Selection:
+    """Models of embedding and head alone have no non-embedding parameter: no law is one of N = 0.
+
+    Where all models have layers nothing is filtered.
+    """
+    table = selection.table
+    layered = np.array([layers != 0 for layers in table.columns.get("n_layer", np.ones(len(table)))], dtype=bool)
+    return selection if layered.all() else selection.keep("with_layers", layered, ["no layers: N is 0"] * len(table))
 
 
 def one_dataset(selection: Selection) -> Selection:
@@ -89,10 +102,50 @@ def one_architecture(selection: Selection) -> Selection:
     return selection.keep("one_architecture", np.array(kinds == chosen, dtype=bool), reasons)
 
 
+def annealed(selection: Selection) -> Selection:
+    """Runs whose rate decays, where some do: the loss of one that never decays is higher (papers.md E.5).
+
+    A batch scan at a constant rate is thus no part of the laws of final losses.
+    """
+    table = selection.table
+    if "schedule_completed" not in table.columns:
+        return selection
+    decays = table.floats("schedule_completed") > 0
+    if decays.all() or not decays.any():
+        return selection
+    return selection.keep("annealed", decays, ["its rate never decays, as that of other runs does"] * len(table))
+
+
+def one_ending(selection: Selection) -> Selection:
+    """The runs that go on to their horizon: those that stop early are another experiment, `early_stopped`.
+
+    Where all runs are of one kind nothing is filtered.
+    """
+    stops = _stops_early(selection.table)
+    if stops.all() or not stops.any():
+        return selection
+    return selection.keep("one_ending", ~stops, ["stops when validation does not improve"] * len(stops))
+
+
+def stopped_early(selection: Selection) -> Selection:
+    """The runs that end when their loss on validation does not improve."""
+    stops = _stops_early(selection.table)
+    return selection.keep("stops_early", stops, ["goes on to its horizon"] * len(stops))
+
+
+def data_column(table: RunTable) -> str:
+    """What D counts: unique tokens where all runs stop early (Kaplan et al. 2020, section 4), else tokens processed."""
+    return "unique_tokens" if _stops_early(table).all() else "tokens"
+
+
+def _stops_early(table: RunTable) -> Mask:
+    return np.array(table.columns.get("stops_early", np.zeros(len(table))), dtype=bool)
+
+
 def largest_tokens(selection: Selection, params_column: str) -> Selection:
     """Runs at the largest amount of data that the most sizes (usually all) were trained on, for L(N)."""
     table = selection.table
-    params, tokens = table.numbers(params_column), table.numbers("tokens")
+    params, tokens = table.numbers(params_column), table.numbers(data_column(table))
     groups = groups_of(tokens)
     sizes = {group: len(np.unique(params[groups == group])) for group in np.unique(groups)}
     chosen = max(sizes, key=lambda group: (sizes[group], tokens[groups == group].max()))
@@ -107,7 +160,7 @@ def largest_params(selection: Selection, params_column: str) -> Selection:
     Where no model meets both, the one with the most amounts of data is taken, so that the fit can say what is lacking.
     """
     table = selection.table
-    params, tokens = table.numbers(params_column), table.numbers("tokens")
+    params, tokens = table.numbers(params_column), table.numbers(data_column(table))
     names = np.array(table.models())
     scores = {}
     for name in sorted(set(names)):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scaling_lab.fits.labels import TOKENS, params_label
+from scaling_lab.fits.labels import DATA, params_label
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, law_diagnostics, law_estimates, reason_of
-from scaling_lab.fits.selection import Selection, status_ok
+from scaling_lab.fits.selection import Selection, data_column, status_ok
 from scaling_lab.fits.single import fit_into, new_record
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.bootstrap import Draws, bootstrap_law
@@ -66,8 +66,8 @@ def objective_sensitivity(variables: dict[str, Array], loss: Array) -> list[dict
 
 
 def surface_variables(table: RunTable, params_convention: str) -> dict[str, Array]:
-    """N by its convention and D in training tokens."""
-    return {"N": table.numbers(params_convention), "D": table.numbers("tokens")}
+    """N by its convention and D in tokens, as `data_column` counts them."""
+    return {"N": table.numbers(params_convention), "D": table.numbers(data_column(table))}
 
 
 def _fit(
@@ -78,7 +78,7 @@ def _fit(
     loss, variables = used.numbers(options.loss_column), surface_variables(used, convention)
     described = {
         "N": {"column": convention, "label": params_label(convention)},
-        "D": {"column": "tokens", "label": TOKENS},
+        "D": {"column": data_column(used), "label": DATA[data_column(used)]},
     }
     record = new_record(name, law, selection, variables, described, loss, options)
     fitted = fit_into(record, law, variables, loss, options)
@@ -105,5 +105,7 @@ def _compare(used: RunTable, convention: str, options: FitOptions) -> dict[str, 
 
 
 def _repetition(table: RunTable) -> list[str]:
+    if data_column(table) == "unique_tokens":
+        return []
     repeated = int((table.numbers("tokens") > 1.001 * table.numbers("unique_tokens")).sum())
     return [f"{repeated} runs read some tokens more than once; D counts tokens processed"] if repeated else []

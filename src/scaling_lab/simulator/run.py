@@ -76,7 +76,7 @@ class _Drawn:
 
 def _draw(spec: RunSpec, laws: PlantedLaws) -> _Drawn:
     rng = np.random.default_rng(list(spec.run_id.encode()))
-    params = spec.architecture.shape.params_non_embedding
+    params = max(1, spec.architecture.shape.params_non_embedding)  # the laws diverge at 0, and 1 is a uniform guess
     of_seed = np.exp(SEED_NOISE * rng.standard_normal())
     steps = np.arange(1, spec.steps + 1)
     solved = np.unique(np.geomspace(1, spec.steps, SOLVED_STEPS).round())
