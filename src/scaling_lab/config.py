@@ -353,11 +353,15 @@ class FitConfig(Frozen):
     seed: int = Field(default=0, description="of the resampling")
 
 
-FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+FitName = Literal[
+    "params", "tokens", "compute", "kaplan", "hoffmann", "isoflop",
+    "envelope", "overshoot", "corrections", "data_limits", "head_to_head",
+]  # fmt: skip
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
-    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
-]
+    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest",
+    "horizons", "overshoot", "corrections", "data_limits", "head_to_head",
+]  # fmt: skip
 
 
 class StudyConfig(Frozen):

@@ -8,11 +8,16 @@ from pathlib import Path
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.figures.backtest import backtest
+from scaling_lab.figures.corrections import corrections
+from scaling_lab.figures.data_limits import data_limits
 from scaling_lab.figures.drawing import Drawing
+from scaling_lab.figures.head_to_head import head_to_head
+from scaling_lab.figures.horizons import horizons
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.isoflop_profiles import isoflop_profiles
 from scaling_lab.figures.learning_curves import learning_curves
 from scaling_lab.figures.optimal_allocation import optimal_allocation
+from scaling_lab.figures.overshoot import overshoot
 from scaling_lab.figures.power_laws import power_laws
 from scaling_lab.figures.size_and_data import size_and_data
 from scaling_lab.figures.style import house_style, save, watermark
@@ -25,6 +30,11 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "isoflop_profiles": isoflop_profiles,
     "optimal_allocation": optimal_allocation,
     "backtest": backtest,
+    "horizons": horizons,
+    "overshoot": overshoot,
+    "corrections": corrections,
+    "data_limits": data_limits,
+    "head_to_head": head_to_head,
 }
 """Every figure by name: a new one is one function and its entry here."""
 

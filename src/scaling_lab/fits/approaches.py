@@ -8,6 +8,7 @@ from typing import Any
 
 from scaling_lab.config import PlanConfig
 from scaling_lab.files import sha256_of
+from scaling_lab.fits.assumptions import broken_assumptions
 from scaling_lab.fits.curves import LOSS, read_curves
 from scaling_lab.fits.explanations import explain
 from scaling_lab.fits.options import FitOptions
@@ -43,7 +44,11 @@ def run_approaches(runs: Path, curves: Path, output: Path, options: FitOptions, 
         "conventions": own.conventions,
         "curve_loss": LOSS,
         **_answers(answer),
-        "by_convention": [reading.conventions | {"budgets": a.budgets} | _answers(a) for reading, a in others],
+        "by_convention": [
+            {"conventions": reading.conventions, "budgets": other.budgets, **_answers(other)}
+            for reading, other in others
+        ],
+        "warnings": broken_assumptions(used, own, answer, [other for _, other in others]),
         "explanations": [asdict(pair) for pair in explain(own, answer, others)],
         "filters": [applied.as_json() for applied in selection.filters],
         "provenance": provenance_of(sources, choices, simulated=table.simulated),

@@ -25,9 +25,7 @@ from scaling_lab.science.curve_envelope import Curve
 ENDS = 0.999  # of a schedule: its end alone
 
 
-def explain(
-    own: Reading, answer: Approaches, others: Sequence[tuple[Reading, Approaches]]
-) -> tuple[Explanation, ...]:
+def explain(own: Reading, answer: Approaches, others: Sequence[tuple[Reading, Approaches]]) -> tuple[Explanation, ...]:
     """One explanation per disagreement of `answer`, the study's own; `others` are the readings by other counts."""
     if not answer.disagreements:
         return ()

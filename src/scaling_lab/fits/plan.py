@@ -20,7 +20,7 @@ from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.recipes import batch_tokens, peak_learning_rate
 from scaling_lab.science.accounting import ParamsConvention, Shape
 from scaling_lab.science.bootstrap import percentile_interval
-from scaling_lab.science.laws import LAWS
+from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.planner import (
     LEVELS,
     BudgetPlan,
@@ -45,6 +45,7 @@ class Study:
     isoflop: StoredFit | None
     law: FittedLaw | None
     family: ShapeFamily
+    counted: ShapeFamily  # by the count of N that the IsoFLOP profiles have
     largest: dict[str, float]
     training: TrainingConfig
     seed: int
@@ -100,6 +101,7 @@ def _document(
         if basis
         else None,
         family=ShapeFamily(shapes, params, flops),
+        counted=ShapeFamily(shapes, options["params_convention"], flops),
         largest={
             "flops": float(costs.max()),
             "params": float(used.numbers(params).max()),
@@ -147,7 +149,7 @@ def _plan_one(study: Study, flops: float) -> dict[str, Any]:
     if study.law is not None:
         family = study.family
         plan = plan_budget(study.law, flops, family.flops_per_token, family.params_range, study.seed)
-    power_law = _isoflop_optimum(study.isoflop, flops) if study.isoflop else None
+    power_law = _isoflop_optimum(study.isoflop, flops, study.counted) if study.isoflop else None
     if plan is not None:
         target = plan.params.value
     elif power_law is not None:
@@ -172,15 +174,23 @@ def _plan_one(study: Study, flops: float) -> dict[str, Any]:
     }
 
 
-def _isoflop_optimum(fit: StoredFit, flops: float) -> dict[str, Quantity]:
-    """N* and D* of the power laws through the profiles' minima."""
+def _isoflop_optimum(fit: StoredFit, flops: float, family: ShapeFamily) -> dict[str, Quantity]:
+    """N* of the power law through the profiles' minima, and the tokens D* that the budget pays for at N*.
 
-    def at(exponent: str, coefficient: str) -> Quantity:
-        value = fit.value(coefficient) * flops ** fit.value(exponent)
-        draws = fit.draws[coefficient] * flops ** fit.draws[exponent]
+    The power law through the tokens of the minima is another line: where a token's cost is no power of N, the two
+    together cost more, or less, than the budget.
+    """
+    params = fit.value("params_coefficient") * flops ** fit.value("a")
+    drawn = fit.draws["params_coefficient"] * flops ** fit.draws["a"]
+
+    def quantity(value: float, draws: Array) -> Quantity:
         return Quantity(value, tuple(percentile_interval(draws, level) for level in LEVELS))
 
-    return {"params_opt": at("a", "params_coefficient"), "tokens_opt": at("b", "tokens_coefficient")}
+    tokens = float(flops / family.flops_per_token(params))
+    return {
+        "params_opt": quantity(params, drawn),
+        "tokens_opt": quantity(tokens, flops / family.flops_per_token(drawn)),
+    }
 
 
 def _model(study: Study, params: float, flops: float) -> dict[str, Any]:

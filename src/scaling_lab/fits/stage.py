@@ -7,10 +7,15 @@ from pathlib import Path
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.fits.compute import fit_compute
+from scaling_lab.fits.corrections import fit_corrections
+from scaling_lab.fits.data_limits import fit_data_limits
+from scaling_lab.fits.envelope import fit_training_envelope
+from scaling_lab.fits.head_to_head import fit_head_to_head
 from scaling_lab.fits.isoflop import fit_isoflop_profiles
 from scaling_lab.fits.one_variable import fit_params, fit_tokens
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, write_record
+from scaling_lab.fits.overshoot import fit_overshoot
 from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
 from scaling_lab.fits.table import RunTable, read_runs
 
@@ -21,21 +26,31 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "kaplan": fit_kaplan,
     "hoffmann": fit_hoffmann,
     "isoflop": fit_isoflop_profiles,
+    "overshoot": fit_overshoot,
+    "data_limits": fit_data_limits,
+    "head_to_head": fit_head_to_head,
 }
-"""Every fit by name. A new fit is one function and its entry here."""
+"""Every fit of the table of runs by name. A new fit is one function and its entry here."""
+
+CURVE_FITS: Mapping[str, Callable[[RunTable, Path, FitOptions], FitRecord]] = {
+    "envelope": fit_training_envelope,
+    "corrections": fit_corrections,
+}
+"""Every fit that reads the learning curves as well."""
 
 
 def run_fit(name: str, runs: Path, curves: Path, output_dir: Path, options: FitOptions) -> None:
     """Fit one law and write `{name}.json`, `{name}.draws.parquet` and `{name}.points.parquet` to `output_dir`.
 
-    runs, curves: tables of a study; `curves` is for laws of the training curve, and none of today's reads it.
+    runs, curves: tables of a study.
     A law that these runs do not support is written as refused, with its typed reason.
 
     Raises:
         ConfigError: no such fit.
         TableError: the table of runs cannot be used.
     """
-    if name not in FITS:
-        raise ConfigError(f"fit {name!r}; allowed: {', '.join(FITS)}")
+    if name not in FITS and name not in CURVE_FITS:
+        raise ConfigError(f"fit {name!r}; allowed: {', '.join((*FITS, *CURVE_FITS))}")
     table = read_runs(runs)
-    write_record(FITS[name](table, options), output_dir, options.as_json(), {runs.name: table.sha256})
+    record = CURVE_FITS[name](table, curves, options) if name in CURVE_FITS else FITS[name](table, options)
+    write_record(record, output_dir, options.as_json(), {runs.name: table.sha256})

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
+from scaling_lab.report import reconciliation
 from scaling_lab.report.choices import FORMS
 from scaling_lab.report.formats import count, estimate, exact, flops, number, percent
 
@@ -19,6 +20,11 @@ TITLES = {
     "kaplan": "Loss against size and data, Kaplan et al. 2020",
     "hoffmann": "Loss against size and data, Hoffmann et al. 2022",
     "isoflop": "Best size and data, IsoFLOP profiles",
+    "envelope": "Best size and data, envelope of the training curves",
+    "overshoot": "A cosine schedule longer than the run",
+    "corrections": "The corrections between Kaplan and Hoffmann",
+    "data_limits": "Repeated tokens, data-constrained law",
+    "head_to_head": "A held-out budget",
 }
 
 # Difference of AICc from which one form is called better than another.
@@ -37,6 +43,8 @@ MEANINGS = {
     "A": "size term at one parameter, nats",
     "B": "data term at one token, nats",
     "beta": "exponent of data",
+    "R_N": "excess parameters beyond the best size for the unique tokens, in multiples of it, that decay by e",
+    "R_D": "repetitions of the data that decay by e",
     "a": "best size grows as compute to this power",
     "b": "best data grows as compute to this power",
     "G": "ratio of the two terms at the optimum",
@@ -66,7 +74,9 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
         "parameters": _estimates(record),
         "alternatives": record.get("alternatives"),
         "profiles": record.get("profiles"),
-        "checks": [*_grid_bias(record), *_isoflop_backtest(record)] if "grid_bias" in record else [],
+        "checks": [*_grid_bias(record), *_isoflop_backtest(record), *_next_cells(record)]
+        if "grid_bias" in record
+        else [],
         "by_convention": record.get("conventions") or {},
         "sensitivity": record.get("sensitivity") or [],
         "objective": record["objective"],
@@ -117,6 +127,16 @@ def _isoflop_backtest(record: Mapping[str, Any]) -> Iterator[str]:
         f"({100 * outcome['relative_error']:+.0f} %, {'inside' if outcome['inside'] else 'outside'} the "
         f"{percent(interval['level'], 0)} interval, {count(interval['low'])} to {count(interval['high'])})."
     )
+
+
+def _next_cells(record: Mapping[str, Any]) -> Iterator[str]:
+    """The cells that the grid lacks, as a study would name them."""
+    for block in record["next_cells"]:
+        shapes = ", ".join(f"[{layers}, {width}]" for layers, width in block["shapes"])
+        yield (
+            f"To add at {flops(block['budgets'][0])} FLOPs, around {count(block['centre'])}: shapes {shapes} "
+            f"({block['reason']})."
+        )
 
 
 def _doubling(fit: Fit, of: str, held: str, span: str) -> Markup:
@@ -222,4 +242,9 @@ _STATEMENTS: Mapping[str, Callable[[Fit, StudyData], Markup]] = {
     "kaplan": _kaplan,
     "hoffmann": _hoffmann,
     "isoflop": _isoflop,
+    "envelope": reconciliation.envelope,
+    "overshoot": reconciliation.overshoot,
+    "corrections": reconciliation.corrections,
+    "data_limits": reconciliation.data_limits,
+    "head_to_head": reconciliation.head_to_head,
 }

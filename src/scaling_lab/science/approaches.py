@@ -34,7 +34,6 @@ from scaling_lab.science.projection import fit_projected
 from scaling_lab.science.refusal import FitRefusedError
 from scaling_lab.science.valley import recentred, with_akima
 
-
 WARMUP, TRAINING_POINTS = 0.2, 6  # share of a curve that is left out of L(N, S), and its points that are used
 
 
