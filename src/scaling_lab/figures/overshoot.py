@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import StudyData
@@ -37,12 +40,12 @@ def overshoot(data: StudyData) -> Drawing:
     return drawing
 
 
-def _means(axes: object, periods: list[dict[str, object]], level: float, drawing: Drawing) -> None:
+def _means(axes: Axes, periods: list[dict[str, Any]], level: float, drawing: Drawing) -> None:
     rows = [(row["period"], row["excess"]) for row in periods]
-    x = np.array([float(length) for length, _ in rows])  # type: ignore[arg-type]
-    ends = [[entry["value"], entry["interval"]["low"], entry["interval"]["high"]] for _, entry in rows]  # type: ignore[index]
+    x = np.array([length for length, _ in rows])
+    ends = [[entry["value"], entry["interval"]["low"], entry["interval"]["high"]] for _, entry in rows]
     mean, low, high = 100 * np.expm1(np.array(ends, dtype=float).T)
-    axes.errorbar(x, mean, yerr=[mean - low, high - mean], fmt="s-", color=INK, capsize=4,  # type: ignore[attr-defined]
+    axes.errorbar(x, mean, yerr=[mean - low, high - mean], fmt="s-", color=INK, capsize=4,
                   label=f"mean, {100 * level:g} % interval")  # fmt: skip
     columns = {"excess_percent": mean, "excess_percent_low": low, "excess_percent_high": high}
     drawing.record("excess", f"mean, interval {level:g}", length=x, **columns)

@@ -38,8 +38,8 @@ def _schedules(table: RunTable) -> list[str]:
     if not cut:
         return []
     return [
-        f"{cut} of {len(table)} runs end before their schedule does (the least after {completed.min():.0%} of it): their"
-        " losses are too high for their tokens"
+        f"{cut} of {len(table)} runs end before their schedule does (the least after {completed.min():.0%} of it):"
+        " their losses are too high for their tokens"
     ]
 
 

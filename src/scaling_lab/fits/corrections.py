@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 
 from scaling_lab.fits.assumptions import LONG_WARMUP
 from scaling_lab.fits.curves import LOSS, read_curves
-from scaling_lab.fits.isoflop import token_cost
 from scaling_lab.fits.labels import TOKENS, flops_label, params_label
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, reason_of
@@ -21,12 +21,20 @@ from scaling_lab.science.accounting import FlopsConvention, ParamsConvention
 from scaling_lab.science.bootstrap import percentile_interval
 from scaling_lab.science.curve_envelope import Curve
 from scaling_lab.science.fitting import Objective
-from scaling_lab.science.ladder import PORIAN_2024, Points, Rung, measure_rung
+from scaling_lab.science.ladder import (
+    PORIAN_2024,
+    SizeLosses,
+    losses_of_curve,
+    losses_of_ends,
+    measure_rung,
+    slopes,
+)
 from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
+from scaling_lab.science.shapes import ShapeFamily
 
-EQUATION = "log L = quadratic in log N and log D; N*(C) = params_coefficient C^a"
-CURVE_POINTS = 8  # of a training curve, over the range of the matched horizons
+EQUATION = "log L = parabola in log N at each budget; N* of its minimum grows as C^a"
+PARABOLA = 3  # numbers that a parabola takes
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,14 @@ def fit_corrections(table: RunTable, curves: Path, options: FitOptions) -> FitRe
         "N": {"column": "params_with_head", "label": params_label("params_with_head")},
         "D": {"column": "tokens", "label": TOKENS},
     }
-    record = FitRecord("corrections", "response_surface", EQUATION, variables, Objective("squares"), selection)
+    record = FitRecord("corrections", "isoflop", EQUATION, variables, Objective("squares"), selection)
     record.draws = {step.name: np.empty(0) for step in STEPS}
     record.points = _no_points()
     record.diagnostics = {"n_points": len(used), "curve_loss": LOSS, "warnings": []}
     try:
-        groups = _groups(used)
+        _fill(record, used, _groups(used), read_curves(curves, used, options), options)
     except FitRefusedError as refusal:
         record.refusal = refusal
-        return record
-    _fill(record, used, groups, read_curves(curves, used, options), options)
     return record
 
 
@@ -100,76 +106,86 @@ def _groups(table: RunTable) -> dict[str, Mask]:
 def _fill(
     record: FitRecord, table: RunTable, groups: dict[str, Mask], curves: Sequence[Curve], options: FitOptions
 ) -> None:
-    rng, rungs = np.random.default_rng(options.seed), list[dict[str, Any]]()
-    horizons = table.numbers("tokens")[groups["untuned"]]
-    span = (float(horizons.min()), float(horizons.max()))
-    noise: float | None = None
-    slopes: dict[str, tuple[float, Array]] = {}
-    # From the last rung on, whose points are runs: their scatter is the noise of all.
-    for step in reversed(STEPS):
-        points = _points(table, groups[step.runs], curves, step, span)
-        cost = token_cost(table, options.model_copy(update=_counts(step)))
+    noise = run_noise(table, groups["tuned"], curves)
+    shifts = noise * np.random.default_rng(options.seed).standard_normal((options.bootstrap, len(table)))
+    found: dict[str, tuple[float, Array]] = {}
+    rungs = []
+    for step in STEPS:
+        sizes, rows = _sizes(table, groups[step.runs], curves, step)
         try:
-            rung = measure_rung(points, cost, noise, options.bootstrap, rng)
+            rung = measure_rung(sizes, table.numbers(f"flops_per_token_{step.flops}")[rows], shifts)
         except FitRefusedError as refusal:
-            rungs.append(_refused(step, refusal))
+            rungs.append(_described(step) | {"status": "refused", "reason": reason_of(refusal), "a": None})
             continue
-        noise = noise or rung.noise
-        if not np.isfinite(rung.best.a):
-            message = "fewer than three budgets have their best size between those trained"
-            rungs.append(_refused(step, FitRefusedError(RefusalCode.EDGE_OPTIMUM, message)))
-            continue
-        slopes[step.name] = (float(rung.best.a), rung.drawn.a)
-        rungs.append(_rung_json(step, rung, len(points.loss), options.level))
-        record.draws[step.name] = rung.drawn.a
-        record.points = _joined(record.points, step, points, table)
-    record.blocks["rungs"] = rungs[::-1]
-    record.blocks["published"] = {"source": "Porian et al. 2024, RefinedWeb", "a": dict(PORIAN_2024)}
-    record.blocks["shifts"] = _shifts(slopes, options.level)
-    record.parameters = {rung["name"]: rung["a"] for rung in rungs[::-1] if rung["status"] == "ok"}
+        counted = ShapeFamily(table.shapes(), step.params, step.flops)
+        params = counted.params_of(rung.params)
+        a, drawn = float(slopes(rung.flops, params[None, :])[0]), slopes(rung.flops, counted.params_of(rung.drawn))
+        found[step.name] = (a, drawn)
+        rungs.append(_rung_json(step, rung.flops, params, _estimate(a, drawn, options.level)))
+        record.points = _joined(record.points, step, rung.flops, params)
+    record.draws = {name: drawn for name, (_, drawn) in found.items()}
+    record.blocks |= {
+        "rungs": rungs,
+        "shifts": _shifts(found, options.level),
+        "published": {"source": "Porian et al. 2024, RefinedWeb", "a": dict(PORIAN_2024)},
+    }
+    record.parameters = {rung["name"]: rung["a"] for rung in rungs if rung["status"] == "ok"}
     record.diagnostics["noise_log"] = noise
-    if len(slopes) < 2:
-        record.refusal = FitRefusedError(RefusalCode.TOO_FEW_POINTS, f"{len(slopes)} of {len(STEPS)} rungs have an a")
+    if len(found) < 2:
+        record.refusal = FitRefusedError(RefusalCode.TOO_FEW_POINTS, f"{len(found)} of {len(STEPS)} rungs have an a")
 
 
-def _counts(step: Step) -> dict[str, Any]:
-    return {"params_convention": step.params, "flops_convention": step.flops}
+def run_noise(table: RunTable, tuned: Mask, curves: Sequence[Curve]) -> float:
+    """Standard deviation of the log loss of a run: scatter of the tuned runs' ends around a parabola in log tokens.
+
+    Taken over all sizes with four horizons or more. Raises FitRefusedError without any.
+    """
+    squares, freedom = 0.0, 0
+    for rows in _by_model(table, tuned).values():
+        x, y = (np.log([getattr(curves[i], name)[-1] for i in rows]) for name in ("tokens", "loss"))
+        if len(np.unique(x)) > PARABOLA:
+            squares += float(np.sum((y - np.polyval(np.polyfit(x, y, 2), x)) ** 2))
+            freedom += len(rows) - PARABOLA
+    if not freedom:
+        message = f"no size has more than {PARABOLA} tuned horizons, by which the noise of a run is known"
+        raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
+    return float(np.sqrt(squares / freedom))
 
 
-def _points(table: RunTable, mask: Mask, curves: Sequence[Curve], step: Step, span: tuple[float, float]) -> Points:
-    """Ends of the rung's runs, or points along their curves."""
-    params, per_token = table.numbers(step.params), table.numbers(f"flops_per_token_{step.flops}")
-    wanted = np.geomspace(*span, CURVE_POINTS)
-    rows: list[tuple[float, float, float, float, int]] = []
-    for index in np.flatnonzero(mask):
-        curve = curves[index]
-        tokens = curve.tokens[-1:] if step.ends else wanted[wanted <= curve.tokens[-1] * (1 + 1e-9)]
-        loss = np.exp(np.interp(np.log(tokens), np.log(curve.tokens), np.log(curve.loss)))
-        rows += [
-            (params[index], d, d * per_token[index], value, int(index)) for d, value in zip(tokens, loss, strict=True)
-        ]
-    columns = [np.array(column, dtype=np.float64) for column in zip(*rows, strict=True)]
-    return Points(*columns[:4], columns[4].astype(np.intp))
+def _by_model(table: RunTable, mask: Mask) -> dict[str, list[int]]:
+    """Rows of each model of a rung, smallest model first."""
+    names, params = table.models(), table.numbers("params_non_embedding")
+    rows = sorted(np.flatnonzero(mask).tolist(), key=lambda i: (params[i], names[i]))
+    return {name: list(members) for name, members in groupby(rows, key=lambda i: names[i])}
 
 
-def _refused(step: Step, refusal: FitRefusedError) -> dict[str, Any]:
-    return _described(step) | {"status": "refused", "reason": reason_of(refusal), "a": None}
+def _sizes(table: RunTable, mask: Mask, curves: Sequence[Curve], step: Step) -> tuple[list[SizeLosses], list[int]]:
+    """The losses of every size of a rung, by the ends of its runs or by the curve of one; and a row of each."""
+    params, shortest = table.numbers("params_non_embedding"), float(table.numbers("tokens").min())
+    sizes, firsts = [], []
+    for rows in _by_model(table, mask).values():
+        firsts.append(rows[0])
+        size = float(params[rows[0]])
+        if step.ends:
+            ends = {i: (float(curves[i].tokens[-1]), float(curves[i].loss[-1])) for i in rows}
+            sizes.append(losses_of_ends(size, ends, len(table)))
+        else:
+            sizes.append(losses_of_curve(size, curves[rows[-1]], shortest, rows[-1], len(table)))
+    return sizes, firsts
 
 
 def _described(step: Step) -> dict[str, Any]:
     return {"name": step.name, "label": step.label, "params": step.params, "flops_convention": step.flops}
 
 
-def _rung_json(step: Step, rung: Rung, points: int, level: float) -> dict[str, Any]:
-    inside = np.isfinite(rung.best.params)
+def _rung_json(step: Step, flops: Array, params: Array, a: dict[str, Any]) -> dict[str, Any]:
+    inside = np.isfinite(params)
     return _described(step) | {
         "status": "ok",
         "reason": None,
-        "n_points": points,
-        "a": _estimate(float(rung.best.a), rung.drawn.a, level),
-        "params_coefficient": float(rung.best.coefficient),
-        "flops": rung.best.flops[inside],
-        "params_opt": rung.best.params[inside],
+        "a": a,
+        "flops": flops[inside],
+        "params_opt": params[inside],
         "budgets_at_an_edge": int((~inside).sum()),
     }
 
@@ -191,18 +207,16 @@ def _shifts(slopes: dict[str, tuple[float, Array]], level: float) -> list[dict[s
     return [
         {"from": before, "to": after}
         | _estimate(slopes[after][0] - slopes[before][0], slopes[after][1] - slopes[before][1], level)
-        for before, after in zip(names, names[1:], strict=False)
+        for before, after in pairwise(names)
     ]
 
 
 def _no_points() -> dict[str, Any]:
-    return {"run": [], "rung": [], "N": np.empty(0), "D": np.empty(0), "C": np.empty(0), "loss": np.empty(0)}
+    return {"rung": [], "C": np.empty(0), "N": np.empty(0)}
 
 
-def _joined(before: dict[str, Any], step: Step, points: Points, table: RunTable) -> dict[str, Any]:
-    names = table.runs
-    own = {"N": points.params, "D": points.tokens, "C": points.flops, "loss": points.loss}
-    joined: dict[str, Any] = {name: np.concatenate([values, before[name]]) for name, values in own.items()}
-    joined["run"] = [names[i] for i in points.run] + before["run"]
-    joined["rung"] = [step.name] * len(points.run) + before["rung"]
-    return joined
+def _joined(before: dict[str, Any], step: Step, flops: Array, params: Array) -> dict[str, Any]:
+    joined: dict[str, Any] = {
+        name: np.concatenate([before[name], values]) for name, values in (("C", flops), ("N", params))
+    }
+    return joined | {"rung": before["rung"] + [step.name] * len(flops)}

@@ -1,8 +1,9 @@
-"""What repeated tokens are worth: the data-constrained law, Kaplan's L(N, D) on the same runs, the plan for U tokens."""
+"""What repeated tokens are worth: the data-constrained law, Kaplan's L(N, D) beside it, the plan for U tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from scaling_lab.fits.table import Mask, RunTable
 from scaling_lab.science.bootstrap import Draws, percentile_interval
 from scaling_lab.science.data_limited import data_limited_optimum
 from scaling_lab.science.fitting import FitResult, Objective, fit_law, gaussian_criteria
+from scaling_lab.science.fixing import fix_parameters
 from scaling_lab.science.laws import LAWS, Array, Law
 from scaling_lab.science.projection import projected_starts
 from scaling_lab.science.refusal import FitRefusedError
 from scaling_lab.science.shapes import ShapeFamily
 
+UNLIMITED = 1e5  # an R_N* at which no parameter in excess loses anything
 REPEATED = 1.001  # tokens over unique ones from which a run repeats
 # By name: the law, and what its D counts.
 RIVALS = {
@@ -53,10 +56,30 @@ def fit_data_limits(table: RunTable, options: FitOptions) -> FitRecord:
     }
     record = new_record("data_limits", law, selection, variables, described, loss, options)
     record.blocks["repeated_runs"] = int((variables["D"] > REPEATED * variables["U"]).sum())
-    fitted = fit_into(record, law, variables, loss, options)
+    fitted = _fit(record, variables, loss, options)
     record.blocks["forms"] = _forms(variables, loss, fitted[0] if fitted else None)
     record.blocks["plans"] = _plans(used, *fitted, options) if fitted else []
     return record
+
+
+def _fit(
+    record: FitRecord, variables: Mapping[str, Array], loss: Array, options: FitOptions
+) -> tuple[FitResult, Draws] | None:
+    """The law; where excess parameters lose nothing in these runs, so that R_N* has no end, without it."""
+    law = LAWS["data_constrained"]
+    fitted = fit_into(record, law, variables, loss, options)
+    if record.refusal is None or "R_N" not in record.refusal.message:
+        return fitted
+    record.refusal = None
+    fitted = fit_into(record, fix_parameters(law, {"R_N": UNLIMITED}), variables, loss, options)
+    if fitted is None:
+        return None
+    result, draws = fitted
+    record.diagnostics["warnings"].append("R_N* is not identified: excess parameters lose nothing in these runs")
+    record.parameters["R_N"] = {"value": UNLIMITED, "se": None, "interval": None}
+    record.draws["R_N"] = np.full(draws.count, UNLIMITED)
+    known = replace(result, parameters={**result.parameters, "R_N": UNLIMITED})
+    return known, replace(draws, values=record.draws)
 
 
 def not_overfitted(selection: Selection, loss_column: str) -> Selection:
@@ -70,17 +93,17 @@ def not_overfitted(selection: Selection, loss_column: str) -> Selection:
         key, before = keys[index], best.get(keys[index], np.inf)
         if tokens[index] > REPEATED * unique[index] and loss[index] > before:
             kept[index] = False
-            reasons[index] = (
-                f"{tokens[index] / unique[index]:.3g} epochs are worse, {loss[index]:.4g} nats, than fewer, {before:.4g}"
-            )
+            reasons[index] = f"{tokens[index] / unique[index]:.3g} epochs: {loss[index]:.4g} nats, fewer: {before:.4g}"
         best[key] = min(before, float(loss[index]))
     return selection.keep("overfitted", kept, reasons)
 
 
 def _forms(variables: Mapping[str, Array], loss: Array, own: FitResult | None) -> list[dict[str, Any]]:
     """The law and its rivals by least squares on the same runs: scatter of all runs and of repeated ones, AICc."""
-    repeated, law = variables["D"] > REPEATED * variables["U"], LAWS["data_constrained"]
-    rows = [_form("data-constrained", law, variables, loss, own.theta[None, :], repeated)] if own else []
+    repeated = variables["D"] > REPEATED * variables["U"]
+    rows = []
+    if own:
+        rows.append(_form("data-constrained", own.law, variables, loss, own.theta[None, :], repeated))
     for name, (rival, data) in RIVALS.items():
         chosen = {"N": variables["N"], "D": variables[data]}
         rows.append(_form(name, LAWS[rival], chosen, loss, projected_starts(chosen, loss, rival), repeated))
@@ -106,15 +129,17 @@ def _form(
 
 
 def _plans(table: RunTable, result: FitResult, draws: Draws, options: FitOptions) -> list[dict[str, Any]]:
-    """For every amount of unique tokens that was limited, the best size and epochs at budgets of this study and more."""
+    """For every limited amount of unique tokens, the best size and epochs at the largest budget and beyond."""
     family = ShapeFamily(table.shapes(), options.params_convention, options.flops_convention)
     tokens, unique = table.numbers("tokens"), table.numbers("unique_tokens")
     largest = float(table.numbers(options.flops_column).max())
     plans = []
     for limit in np.unique(unique[tokens > REPEATED * unique]):
         for flops in (multiple * largest for multiple in BUDGET_MULTIPLES):
-            found = [_optimum(values, flops, float(limit), family) for values in (result.parameters, draws.values)]
-            plans.append({"flops": flops, "unique_tokens": float(limit)} | _quantities(*found, options.level))
+            best, drawn = (
+                _optimum(values, flops, float(limit), family) for values in (result.parameters, draws.values)
+            )
+            plans.append({"flops": flops, "unique_tokens": float(limit)} | _quantities(best, drawn, options.level))
     return plans
 
 

@@ -74,9 +74,7 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
         "parameters": _estimates(record),
         "alternatives": record.get("alternatives"),
         "profiles": record.get("profiles"),
-        "checks": [*_grid_bias(record), *_isoflop_backtest(record), *_next_cells(record)]
-        if "grid_bias" in record
-        else [],
+        "checks": list(_checks(record)) if "grid_bias" in record else [],
         "by_convention": record.get("conventions") or {},
         "sensitivity": record.get("sensitivity") or [],
         "objective": record["objective"],
@@ -99,6 +97,13 @@ def _estimates(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         for kind, group in groups
         for name, entry in group.items()
     ]
+
+
+def _checks(record: Mapping[str, Any]) -> Iterator[str]:
+    """How far the IsoFLOP grid can be trusted, and what it lacks."""
+    yield from _grid_bias(record)
+    yield from _isoflop_backtest(record)
+    yield from _next_cells(record)
 
 
 def _grid_bias(record: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Statements of the fits that reconcile Kaplan and Hoffmann: envelope, schedules, corrections, repeated data, the test."""
+"""Statements of the fits that reconcile Kaplan and Hoffmann: envelope, schedules, corrections, repeats, the test."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def envelope(fit: Fit, data: StudyData) -> Markup:
     """Exponents on the envelope, and how much of it was left out."""
     parameters, diagnostics = fit.record["parameters"], fit.record["diagnostics"]
     return Markup(
-        "On the envelope of {} sizes, the best size grows as compute to the power {} and the best data to the power {}; "
-        "{} of the envelope lies before the end of its run's schedule and is left out."
+        "On the envelope of {} sizes, the best size grows as compute to the power {} and the best data to the power "
+        "{}; {} of the envelope lies before the end of its run's schedule and is left out."
     ).format(
         diagnostics["sizes"],
         estimate(parameters["a"]),
@@ -61,8 +61,8 @@ def data_limits(fit: Fit, data: StudyData) -> Markup:
     ]
     rivals = "; ".join(f"{form['form']} {percent(form['residual_sd_log_repeated'], 2)}" for form in forms)
     text = Markup(
-        "After {} repetitions a further one is worth 1/e of a new token, after {} times the best size a further parameter; "
-        "Muennighoff et al. 2023 find 15.4 and 5.3. Scatter on the {} repeated runs by law: {}."
+        "After {} repetitions a further one is worth 1/e of a new token, after {} times the best size a further "
+        "parameter; Muennighoff et al. 2023 find 15.4 and 5.3. Scatter on the {} repeated runs by law: {}."
     ).format(
         estimate(record["parameters"]["R_D"]), estimate(record["parameters"]["R_N"]), record["repeated_runs"], rivals
     )
@@ -89,8 +89,8 @@ def head_to_head(fit: Fit, data: StudyData) -> Markup:
     inside = sum(run["intervals"][-1]["inside"] for run in runs)
     best = min(record["trained"], key=lambda row: row["loss"])
     return Markup(
-        "At {} FLOPs, {} times the largest run below, the best of {} trained models has {} parameters and {} nats. {}. Of {} "
-        "predictions {} lie within their 95 % interval."
+        "At {} FLOPs, {} times the largest run below, the best of {} trained models has {} parameters and {} nats. {}. "
+        "Of {} predictions {} lie within their 95 % interval."
     ).format(
         flops(record["flops"]), number(record["times_the_largest_below"], 2), len(record["trained"]),
         count(best["params"]), number(best["loss"], 4), asked, len(runs), inside,

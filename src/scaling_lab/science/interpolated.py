@@ -39,7 +39,9 @@ def reachable_budgets(runs: Runs, count: int) -> Array:
     sizes = np.unique(runs.params)
     reached = np.sum([np.isfinite(_losses(runs, size, grid)) for size in sizes], axis=0) >= MINIMUM_SIZES
     within = grid[reached]
-    return within[np.linspace(0, len(within) - 1, count).round().astype(int)] if len(within) >= count else within[:0]
+    if len(within) < count:
+        return np.empty(0)
+    return np.asarray(within[np.linspace(0, len(within) - 1, count).round().astype(int)])
 
 
 def _losses(runs: Runs, size: float, budgets: Array) -> Array:
