@@ -55,7 +55,7 @@ def _exponents(
             axes.text(i, 0.02, "refused", transform=axes.get_xaxis_transform(), color=RED, ha="center", fontsize=10)
     axes.set_xticks(range(len(rungs)), ["\n".join(textwrap.wrap(_step(i, rung), 13)) for i, rung in enumerate(rungs)])
     axes.set(ylabel="a: the best size grows as compute to this power", xlim=(-0.5, len(rungs) - 0.5))
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
     drawing.record("exponent", f"these runs, interval {level:g}", rung=[rungs[i]["name"] for i in at], a=values,
                    a_low=low, a_high=high)  # fmt: skip
     drawing.record(

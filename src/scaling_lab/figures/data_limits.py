@@ -33,7 +33,7 @@ MOST_EPOCHS = 60.0
 def data_limits(data: StudyData) -> Drawing:
     """Left: loss against tokens read, one line per size and amount of text; right: worth of the tokens by epochs."""
     fit = data.fit("data_limits")
-    figure, (left, right) = new_figure(2, 13.5, 5)
+    figure, (left, right) = new_figure(2, 13.5, 6)
     drawing = Drawing(figure)
     rows = [data.runs_by_id[run] for run in fit.points["run"]] if fit else data.runs
     colours, norm = size_colours(), size_norm([row[data.params_column] for row in rows])
@@ -52,7 +52,8 @@ def data_limits(data: StudyData) -> Drawing:
     log_counts(left)
     log_loss(left)
     left.set(xlabel="D: tokens read, repeats counted", ylabel=loss_label(data.loss_column))
-    left.legend(title="N: " + PARAMS[data.params_column], fontsize=8, ncols=2)
+    title = "N: " + PARAMS[data.params_column]
+    left.legend(title=title, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return drawing
 
 

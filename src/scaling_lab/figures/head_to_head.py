@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import flops_words, loss_label, params_label
-from scaling_lab.figures.style import BLUE, GREY, INK, ORANGE, log_counts, new_figure, refused
+from scaling_lab.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, log_counts, new_figure, refused
 
 _RULES = {
     "isoflop_parabola": "Approach 2",
     "variable_projection": "Approach 3",
     "kaplan": "Kaplan's L(N, D)",
 }
+_COLOURS = (GREEN, RED, BLUE, PURPLE, GREY)
 _LAWS = {"hoffmann": ("Hoffmann's law", ORANGE, 0.97), "kaplan": ("Kaplan's law", BLUE, 1.03)}
 
 
@@ -65,5 +66,6 @@ def _predictions(axes: Axes, laws: list[dict[str, Any]], drawing: Drawing) -> No
 def _picks(axes: Axes, picks: list[dict[str, Any]], drawing: Drawing) -> None:
     for number, pick in enumerate(pick for pick in picks if pick["status"] == "ok"):
         words = _RULES.get(pick["rule"], pick["rule"])
-        axes.axvline(pick["params"], color=GREY, linewidth=1, linestyle=["-", "--", ":", "-."][number % 4], label=words)
+        style = {"color": _COLOURS[number % len(_COLOURS)], "linestyle": ["-", "--", ":", "-."][number % 4]}
+        axes.axvline(pick["params"], linewidth=1.6, label=f"{words} asks for", **style)
         drawing.record("held out", f"{words} asks for", params=pick["params"])

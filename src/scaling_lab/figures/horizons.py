@@ -36,6 +36,8 @@ def horizons(data: StudyData) -> Drawing:
     elif fit is not None:
         refused(left, {"Approach 1": fit.reason}, 44)
     log_counts(left)
+    if fit is not None and fit.ok:  # early losses, far above the envelope, would leave it no room
+        left.set_ylim(0.95 * fit.points["loss"].min(), 1.5 * fit.points["loss"].max())
     log_loss(left)
     left.set(xlabel=flops_label(data.flops_convention), ylabel="smoothed training loss, nats per token")
     for axes, label in zip(right, (f"best N: {PARAMS[data.params_column]}", f"best D: {TOKENS}"), strict=True):

@@ -36,7 +36,7 @@ def overshoot(data: StudyData) -> Drawing:
     ticks = [1, 1.25, 1.5, 2, 3, 5]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
     axes.set_xticks([], minor=True)
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.86))
     return drawing
 
 
