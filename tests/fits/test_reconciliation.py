@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.fits.planted_studies import LAW, R_D, R_N, Planted, experiment, write_study
+from tests.fits.planted_reconciliation import LAW, R_D, R_N, Planted, experiment, write_study
 
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.stage import run_fit

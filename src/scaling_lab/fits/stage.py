@@ -6,18 +6,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scaling_lab.errors import ConfigError
+from scaling_lab.fits.architectures import fit_architectures
 from scaling_lab.fits.compute import fit_compute
+from scaling_lab.fits.context import fit_context
 from scaling_lab.fits.corrections import fit_corrections
 from scaling_lab.fits.data_limits import fit_data_limits
+from scaling_lab.fits.datasets import fit_datasets
+from scaling_lab.fits.early_stopped import fit_early_stopped
 from scaling_lab.fits.envelope import fit_training_envelope
 from scaling_lab.fits.head_to_head import fit_head_to_head
 from scaling_lab.fits.isoflop import fit_isoflop_profiles
+from scaling_lab.fits.learning_rate import fit_learning_rate
 from scaling_lab.fits.one_variable import fit_params, fit_tokens
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, write_record
 from scaling_lab.fits.overshoot import fit_overshoot
+from scaling_lab.fits.shape import fit_shape
+from scaling_lab.fits.stopping_bound import fit_stopping_bound
 from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
 from scaling_lab.fits.table import RunTable, read_runs
+from scaling_lab.fits.transfer import fit_transfer
 
 FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "params": fit_params,
@@ -29,12 +37,20 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "overshoot": fit_overshoot,
     "data_limits": fit_data_limits,
     "head_to_head": fit_head_to_head,
+    "early_stopped": fit_early_stopped,
+    "shape": fit_shape,
+    "architectures": fit_architectures,
+    "transfer": fit_transfer,
+    "context": fit_context,
+    "learning_rate": fit_learning_rate,
+    "datasets": fit_datasets,
 }
 """Every fit of the table of runs by name. A new fit is one function and its entry here."""
 
 CURVE_FITS: Mapping[str, Callable[[RunTable, Path, FitOptions], FitRecord]] = {
     "envelope": fit_training_envelope,
     "corrections": fit_corrections,
+    "stopping_bound": fit_stopping_bound,
 }
 """Every fit that reads the learning curves as well."""
 
