@@ -66,6 +66,7 @@ def _predictions(axes: Axes, laws: list[dict[str, Any]], drawing: Drawing) -> No
 def _picks(axes: Axes, picks: list[dict[str, Any]], drawing: Drawing) -> None:
     for number, pick in enumerate(pick for pick in picks if pick["status"] == "ok"):
         words = _RULES.get(pick["rule"], pick["rule"])
-        style = {"color": _COLOURS[number % len(_COLOURS)], "linestyle": ["-", "--", ":", "-."][number % 4]}
-        axes.axvline(pick["params"], linewidth=1.6, label=f"{words} asks for", **style)
-        drawing.record("held out", f"{words} asks for", params=pick["params"])
+        colour, dashes = _COLOURS[number % len(_COLOURS)], ("-", "--", ":", "-.")[number % 4]
+        label = f"{words} asks for"
+        axes.axvline(pick["params"], linewidth=1.6, label=label, color=colour, linestyle=dashes)
+        drawing.record("held out", label, params=pick["params"])
