@@ -30,6 +30,7 @@ class Planted:
     noise: float = 0.001
     peak: float = 0.06
     R_N: float = R_N
+    rate: float = 0.0  # curvature in the log of the rate over 0.25 N^-0.3
     untuned: float = 0.01
 
 
@@ -61,9 +62,10 @@ def curve(spec: RunSpec, tokens: Array, planted: Planted) -> Array:
     useful = tokens - 0.5 * np.minimum(tokens, warmup)
     unique = np.minimum(float(spec.data_tokens), useful)
     rate = np.array([learning_rate(spec, int(t)) for t in tokens]) / spec.optimizer.learning_rate
+    off = np.log(spec.optimizer.learning_rate / (0.25 * params**-0.3)) ** 2
     untuned = planted.untuned * np.log(params / 55_296) ** 2 if spec.batch_tokens == 1024 else 0.0
     loss = data_constrained(float(params), useful, unique, **LAW, R_N=planted.R_N, R_D=R_D)
-    return np.asarray(loss * np.exp(planted.peak * rate + untuned))
+    return np.asarray(loss * np.exp(planted.peak * rate + untuned + planted.rate * off))
 
 
 def row_of(run: str, spec: RunSpec, loss: float) -> dict[str, Any]:

@@ -144,3 +144,25 @@ def test_the_held_out_budget_is_predicted_and_the_right_model_wins(tmp_path: Pat
     pick = next(pick for pick in found["picks"] if pick["rule"] == "variable_projection")
     assert pick["trained_params"] == best["params"]
     assert pick["above_the_best"] == 0
+
+
+def test_the_sweeps_give_the_planted_rule_and_every_cell_its_distance_from_it(tmp_path: Path) -> None:
+    found = fit("tuning", "tuning", tmp_path, Planted(noise=0.0002, rate=0.02))
+    assert found["status"] == "ok", found["reason"]
+    assert found["parameters"]["c"]["value"] == pytest.approx(0.25, rel=0.1)
+    assert found["parameters"]["q"]["value"] == pytest.approx(0.3, abs=0.01)
+    points = pq.read_table(tmp_path / "tuning.points.parquet").to_pydict()
+    sizes = np.array(points["N"])
+    # The recipe's rate is 0.19 N^-0.32.
+    assert np.array(points["factor"]) == pytest.approx(0.76 * sizes**-0.02, rel=0.05)
+    assert np.array(points["excess"]) == pytest.approx(0.02 * np.log(0.76 * sizes**-0.02) ** 2, rel=0.35)
+    assert found["cells"]["cells"] == len(sizes)
+    assert {rule["rule"] for rule in found["rules"]} == {"kaplan", "deepseek", "step", "porian", "olmo"}
+    by_hand = 0.003239 - 0.0001395 * np.log(768)
+    assert next(rule for rule in found["rules"] if rule["rule"] == "kaplan")["rate"][0] == pytest.approx(by_hand)
+
+
+def test_without_sweeps_no_cell_has_a_distance(tmp_path: Path) -> None:
+    found = fit("tuning", "isoflop", tmp_path)
+    assert found["status"] == "refused"
+    assert found["reason"]["code"] == "too_few_points"

@@ -33,6 +33,7 @@ from scaling_lab.figures.shape import shape
 from scaling_lab.figures.size_and_data import size_and_data
 from scaling_lab.figures.style import house_style, save, watermark
 from scaling_lab.figures.transfer import transfer
+from scaling_lab.figures.tuning import tuning
 from scaling_lab.files import atomic_path
 
 FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
@@ -47,6 +48,7 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "corrections": corrections,
     "data_limits": data_limits,
     "head_to_head": head_to_head,
+    "tuning": tuning,
     "overfitting": overfitting,
     "early_stopping": early_stopping,
     "shape": shape,

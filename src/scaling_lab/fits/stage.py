@@ -26,6 +26,7 @@ from scaling_lab.fits.stopping_bound import fit_stopping_bound
 from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.fits.transfer import fit_transfer
+from scaling_lab.fits.tuning import fit_tuning
 
 FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "params": fit_params,
@@ -37,6 +38,7 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "overshoot": fit_overshoot,
     "data_limits": fit_data_limits,
     "head_to_head": fit_head_to_head,
+    "tuning": fit_tuning,
     "early_stopped": fit_early_stopped,
     "shape": fit_shape,
     "architectures": fit_architectures,

@@ -73,6 +73,11 @@ _CAPTIONS = {
         "(dashed where tokens repeat). Right: the worth of the tokens read, in multiples of the unique ones, with its "
         "{level} band.",
     ),
+    "tuning": (
+        "How far each cell was trained from its best rate",
+        "Left: peak rate over the best that the sweeps measured, c N^-q, of every cell and of the published rules at "
+        "the sizes swept. Right: the loss that is expected to be lost by it, from the curvature of the sweeps.",
+    ),
     "head_to_head": (
         "A held-out budget",
         "Models that spent the same compute (C: {flops}), more than any run that the laws were fitted to. Bars are "

@@ -25,6 +25,7 @@ TITLES = {
     "corrections": "The corrections between Kaplan and Hoffmann",
     "data_limits": "Repeated tokens, data-constrained law",
     "head_to_head": "A held-out budget",
+    "tuning": "Learning rate of the cells against the best",
 }
 
 # Difference of AICc from which one form is called better than another.
@@ -257,4 +258,5 @@ _STATEMENTS: Mapping[str, Callable[[Fit, StudyData], Markup]] = {
     "corrections": reconciliation.corrections,
     "data_limits": reconciliation.data_limits,
     "head_to_head": reconciliation.head_to_head,
+    "tuning": reconciliation.tuning,
 }

@@ -76,6 +76,20 @@ def _plan(plan: dict[str, Any]) -> Markup:
     )  # fmt: skip
 
 
+def tuning(fit: Fit, data: StudyData) -> Markup:
+    """The measured rule, the cells beyond near-optimal, and the published rules at these sizes."""
+    record, cells = fit.record, fit.record["cells"]
+    rules = "; ".join(f"{rule['rule']} up to {percent(max(rule['excess']), 1)}" for rule in record["rules"])
+    return Markup(
+        "The best rate is {} N to the power -{}. Of {} cells {} are expected to lose more than {} by theirs, at most "
+        "{}. "
+        "At the sizes swept the published rules would have lost: {}."
+    ).format(
+        estimate(record["parameters"]["c"]), estimate(record["parameters"]["q"]), cells["cells"], len(cells["beyond"]),
+        percent(cells["near_optimal"], 2), percent(cells["largest_excess"], 2), rules,
+    )  # fmt: skip
+
+
 def head_to_head(fit: Fit, data: StudyData) -> Markup:
     """Which rule's model came out best, and whether the predictions held."""
     record = fit.record

@@ -31,7 +31,7 @@ from scaling_lab.science.isoflop import MINIMUM_SIZES, IsoFlopFit, Profile, Toke
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.projection import fit_projected
-from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.valley import recentred, with_akima
 
 WARMUP, TRAINING_POINTS = 0.2, 6  # share of a curve that is left out of L(N, S), and its points that are used
@@ -185,6 +185,9 @@ def _training_law(
     S is counted in tokens, so that runs of different batches can stand in one law; runs are drawn whole.
     """
     law = LAWS["kaplan_steps"]
+    if len(curves) <= len(law.parameters):
+        message = f"{len(curves)} training curves for the {len(law.parameters)} parameters of {law.name}"
+        raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, f"{message}; at least {len(law.parameters) + 1} are needed")
     variables, loss, run = _training_points(curves)
     fit = fit_projected(law, variables, loss, options.objective)
     draws = options.draws.of(fit, options.resampling, run)
