@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 EQUATION = "excess = k(N) log(rate / best rate)^2, best rate = c N^-q, k the curvature of the sweeps"
+SEEDS = 3
 NEAR_OPTIMAL = 0.0025  # relative excess loss that DeepSeek 2024 calls near-optimal
 
 
@@ -39,7 +41,7 @@ def fit_tuning(table: RunTable, options: FitOptions) -> FitRecord:
     record.points = {"run": [], "N": np.empty(0), "X": np.empty(0), "factor": np.empty(0), "excess": np.empty(0)}
     record.diagnostics = {"n_points": 0, "warnings": []}
     swept = _swept(used)
-    measured = fit_learning_rate(used.take(swept), options)
+    measured = fit_learning_rate(used.take(swept | _seeded(used)), options)
     if measured.refusal is not None:
         record.refusal = measured.refusal
         return record
@@ -65,6 +67,14 @@ def _swept(table: RunTable) -> Mask:
         return sum(count for count in counts if count > 1)
 
     return np.asarray(groups == max(np.unique(groups).tolist(), key=tried))
+
+
+def _seeded(table: RunTable) -> Mask:
+    """Runs of cells that were trained with three seeds or more: the noise of a run."""
+    names = ("tokens", "batch_tokens", "learning_rate", "schedule")
+    cells = list(zip(table.models(), *(table.values(name) for name in names), strict=True))
+    counts = Counter(cells)
+    return np.array([counts[cell] >= SEEDS for cell in cells], dtype=bool)
 
 
 def _add_cells(record: FitRecord, table: RunTable, sizes: list[dict[str, Any]]) -> None:
