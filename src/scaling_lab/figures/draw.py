@@ -28,6 +28,7 @@ from scaling_lab.figures.optimal_allocation import optimal_allocation
 from scaling_lab.figures.overfitting import overfitting
 from scaling_lab.figures.overshoot import overshoot
 from scaling_lab.figures.power_laws import power_laws
+from scaling_lab.figures.regret import regret
 from scaling_lab.figures.schedules import schedules
 from scaling_lab.figures.shape import shape
 from scaling_lab.figures.size_and_data import size_and_data
@@ -49,6 +50,7 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "data_limits": data_limits,
     "head_to_head": head_to_head,
     "tuning": tuning,
+    "regret": regret,
     "overfitting": overfitting,
     "early_stopping": early_stopping,
     "shape": shape,
