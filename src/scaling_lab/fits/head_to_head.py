@@ -14,7 +14,7 @@ from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, reason_of
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.single import quick_starts
-from scaling_lab.fits.surface import SURFACES
+from scaling_lab.fits.stored import SURFACES
 from scaling_lab.fits.table import Mask, RunTable
 from scaling_lab.science.allocation import Question
 from scaling_lab.science.approaches import ApproachOptions, Runs, budget_profiles, compare_approaches
