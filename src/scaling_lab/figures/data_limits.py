@@ -52,8 +52,10 @@ def data_limits(data: StudyData) -> Drawing:
     log_counts(left)
     log_loss(left)
     left.set(xlabel="D: tokens read, repeats counted", ylabel=loss_label(data.loss_column))
-    title = "N: " + PARAMS[data.params_column]
-    left.legend(title=title, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    figure.legend(
+        *left.get_legend_handles_labels(), title="N: " + PARAMS[data.params_column], fontsize=9, ncols=5,
+        loc="outside lower center",
+    )  # fmt: skip
     return drawing
 
 
