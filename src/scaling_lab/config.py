@@ -360,8 +360,8 @@ FitName = Literal[
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
     "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest",
-    "overfitting", "early_stopping", "shape", "depth_transfer", "architectures", "architecture_positions", "transfer",
-    "context_positions", "context_sizes", "learning_rate", "schedules", "datasets",
+    "regret", "overfitting", "early_stopping", "shape", "depth_transfer", "architectures", "architecture_positions",
+    "transfer", "context_positions", "context_sizes", "learning_rate", "schedules", "datasets",
 ]  # fmt: skip
 
 

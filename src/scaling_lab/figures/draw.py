@@ -23,6 +23,7 @@ from scaling_lab.figures.learning_rate import learning_rate
 from scaling_lab.figures.optimal_allocation import optimal_allocation
 from scaling_lab.figures.overfitting import overfitting
 from scaling_lab.figures.power_laws import power_laws
+from scaling_lab.figures.regret import regret
 from scaling_lab.figures.schedules import schedules
 from scaling_lab.figures.shape import shape
 from scaling_lab.figures.size_and_data import size_and_data
@@ -37,6 +38,7 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "isoflop_profiles": isoflop_profiles,
     "optimal_allocation": optimal_allocation,
     "backtest": backtest,
+    "regret": regret,
     "overfitting": overfitting,
     "early_stopping": early_stopping,
     "shape": shape,
