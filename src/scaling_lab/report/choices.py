@@ -6,6 +6,7 @@ from typing import Any
 
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import FLOPS, PARAMS
+from scaling_lab.fits.trust import BASIS
 from scaling_lab.report.formats import flops
 
 APPROACHES = {
@@ -17,8 +18,6 @@ APPROACHES = {
     "variable_projection": "3: Hoffmann's L(N, D), variable projection",
     "kaplan": "Kaplan's L(N, D), its frontier",
 }
-# The row of the table that the plan rests on, by the plan's basis.
-BASIS = {"hoffmann": "parametric", "kaplan": "kaplan", "isoflop": "isoflop_parabola"}
 FORMS = {"hoffmann": "Hoffmann's", "kaplan": "Kaplan's"}
 _GROUPS = {
     "objective": "objective of the fit",
