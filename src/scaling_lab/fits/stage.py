@@ -6,13 +6,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scaling_lab.errors import ConfigError
+from scaling_lab.fits.architectures import fit_architectures
 from scaling_lab.fits.compute import fit_compute
+from scaling_lab.fits.context import fit_context
+from scaling_lab.fits.datasets import fit_datasets
+from scaling_lab.fits.early_stopped import fit_early_stopped
 from scaling_lab.fits.isoflop import fit_isoflop_profiles
+from scaling_lab.fits.learning_rate import fit_learning_rate
 from scaling_lab.fits.one_variable import fit_params, fit_tokens
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, write_record
+from scaling_lab.fits.shape import fit_shape
+from scaling_lab.fits.stopping_bound import fit_stopping_bound
 from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
 from scaling_lab.fits.table import RunTable, read_runs
+from scaling_lab.fits.transfer import fit_transfer
 
 FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "params": fit_params,
@@ -21,21 +29,34 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "kaplan": fit_kaplan,
     "hoffmann": fit_hoffmann,
     "isoflop": fit_isoflop_profiles,
+    "early_stopped": fit_early_stopped,
+    "shape": fit_shape,
+    "architectures": fit_architectures,
+    "transfer": fit_transfer,
+    "context": fit_context,
+    "learning_rate": fit_learning_rate,
+    "datasets": fit_datasets,
 }
-"""Every fit by name. A new fit is one function and its entry here."""
+"""Every fit of the table of runs by name. A new fit is one function and its entry here."""
+
+CURVE_FITS: Mapping[str, Callable[[RunTable, Path, FitOptions], FitRecord]] = {
+    "stopping_bound": fit_stopping_bound,
+}
+"""Every fit that reads the learning curves as well."""
 
 
 def run_fit(name: str, runs: Path, curves: Path, output_dir: Path, options: FitOptions) -> None:
     """Fit one law and write `{name}.json`, `{name}.draws.parquet` and `{name}.points.parquet` to `output_dir`.
 
-    runs, curves: tables of a study; `curves` is for laws of the training curve, and none of today's reads it.
+    runs, curves: tables of a study.
     A law that these runs do not support is written as refused, with its typed reason.
 
     Raises:
         ConfigError: no such fit.
         TableError: the table of runs cannot be used.
     """
-    if name not in FITS:
-        raise ConfigError(f"fit {name!r}; allowed: {', '.join(FITS)}")
+    if name not in FITS and name not in CURVE_FITS:
+        raise ConfigError(f"fit {name!r}; allowed: {', '.join((*FITS, *CURVE_FITS))}")
     table = read_runs(runs)
-    write_record(FITS[name](table, options), output_dir, options.as_json(), {runs.name: table.sha256})
+    record = CURVE_FITS[name](table, curves, options) if name in CURVE_FITS else FITS[name](table, options)
+    write_record(record, output_dir, options.as_json(), {runs.name: table.sha256})
