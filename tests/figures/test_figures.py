@@ -47,6 +47,16 @@ def test_axes_name_their_convention(results: Path, name: str) -> None:
     assert name == "size_and_data" or "`matmul`" in svg
 
 
+def test_regret_is_least_at_the_best_size_and_its_band_above_the_median(results: Path) -> None:
+    rows = rows_of(results, "regret")
+    best = StudyData("simulated", results).plan["budgets"][0]
+    own = [row for row in rows if float(row["flops_matmul"]) == best["flops"]]
+    least = min(own, key=lambda row: float(row["compute_wasted_percent"]))
+    assert float(least["params_non_embedding"]) == pytest.approx(best["law"]["params_opt"]["value"], rel=0.1)
+    assert all(float(row["compute_wasted_percent_high"]) >= float(row["compute_wasted_percent"]) for row in own)
+    assert rows_of(results, "regret", "refused") == []
+
+
 def test_power_laws_draws_the_measured_losses_and_the_fitted_law(results: Path) -> None:
     data = StudyData("simulated", results)
     rows = [row for row in rows_of(results, "power_laws") if row["panel"] == "params"]

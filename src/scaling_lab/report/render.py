@@ -17,6 +17,7 @@ from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.files import write_text
 from scaling_lab.report import answer, choices, evidence, provenance
 from scaling_lab.report.captions import figure_views
+from scaling_lab.report.claims import claims_view
 from scaling_lab.report.formats import FILTERS
 from scaling_lab.report.laws import law_views
 from scaling_lab.trunks import flops_spent_of_rows
@@ -46,6 +47,7 @@ def render_report(
             datasets=datasets,
             simulated=any(view["simulated"] for view in views),
             texts=provenance.texts(datasets),
+            claims=claims_view(results),
             versions={name: version(name) for name in _PACKAGES},
         )
     )
@@ -75,6 +77,8 @@ def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[
         "paragraphs": answer.answer_paragraphs(data, ratio),
         "plan": answer.plan_rows(data, ratio),
         "plan_notes": answer.plan_notes(data),
+        "against": answer.reasons_not_to_trust(data) if plans else [],
+        "hours": answer.hours_rows(data) if plans else [],
         "regret": answer.regret_rows(data),
         "backtest": data.backtest,
         "approaches": choices.approach_view(data) if plans else None,
