@@ -20,10 +20,15 @@ from scaling_lab.science.fitting import FitResult, Objective, fit_law, gaussian_
 from scaling_lab.science.fixing import fix_parameters
 from scaling_lab.science.laws import LAWS, Array, Law
 from scaling_lab.science.projection import projected_starts
-from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.shapes import ShapeFamily
 
-UNLIMITED = 1e5  # an R_N* at which no parameter in excess loses anything
+# Where a parameter ends that the runs do not identify, and what that says.
+LIMITS = {"E": 0.0, "R_N": 1e5}
+UNIDENTIFIED = {
+    "E": "the irreducible loss is not identified: these runs fit as well without one",
+    "R_N": "R_N* is not identified: excess parameters lose nothing in these runs",
+}
 REPEATED = 1.001  # tokens over unique ones from which a run repeats
 # By name: the law, and what its D counts.
 RIVALS = {
@@ -65,21 +70,22 @@ def fit_data_limits(table: RunTable, options: FitOptions) -> FitRecord:
 def _fit(
     record: FitRecord, variables: Mapping[str, Array], loss: Array, options: FitOptions
 ) -> tuple[FitResult, Draws] | None:
-    """The law; where excess parameters lose nothing in these runs, so that R_N* has no end, without it."""
-    law = LAWS["data_constrained"]
+    """The law; where these runs do not tell E from 0, or R_N* from infinity, with those, and a warning."""
+    law, fixed = LAWS["data_constrained"], dict[str, float]()
     fitted = fit_into(record, law, variables, loss, options)
-    if record.refusal is None or "R_N" not in record.refusal.message:
+    while record.refusal is not None:
+        name = next((n for n in LIMITS if n not in fixed and f"{n} = " in record.refusal.message), None)
+        if name is None:
+            return None
+        fixed[name], record.refusal = LIMITS[name], None
+        fitted = fit_into(record, fix_parameters(law, fixed), variables, loss, options)
+    if fitted is None or not fixed:
         return fitted
-    record.refusal = None
-    fitted = fit_into(record, fix_parameters(law, {"R_N": UNLIMITED}), variables, loss, options)
-    if fitted is None:
-        return None
     result, draws = fitted
-    record.diagnostics["warnings"].append("R_N* is not identified: excess parameters lose nothing in these runs")
-    record.parameters["R_N"] = {"value": UNLIMITED, "se": None, "interval": None}
-    record.draws["R_N"] = np.full(draws.count, UNLIMITED)
-    known = replace(result, parameters={**result.parameters, "R_N": UNLIMITED})
-    return known, replace(draws, values=record.draws)
+    record.diagnostics["warnings"] += [UNIDENTIFIED[name] for name in fixed]
+    record.parameters |= {name: {"value": value, "se": None, "interval": None} for name, value in fixed.items()}
+    record.draws |= {name: np.full(draws.count, value) for name, value in fixed.items()}
+    return replace(result, parameters={**result.parameters, **fixed}), replace(draws, values=record.draws)
 
 
 def not_overfitted(selection: Selection, loss_column: str) -> Selection:
@@ -114,7 +120,7 @@ def _form(
     name: str, law: Law, variables: Mapping[str, Array], loss: Array, starts: Array, repeated: Mask
 ) -> dict[str, Any]:
     try:
-        result = fit_law(law, variables, loss, Objective("squares"), starts)
+        result = _least_squares(law, variables, loss, starts)
     except FitRefusedError as refusal:
         return {"form": name, "status": "refused", "reason": reason_of(refusal)}
     own = result.residuals[repeated]
@@ -126,6 +132,16 @@ def _form(
         "residual_sd_log_repeated": float(np.sqrt(np.mean(own**2))) if len(own) else None,
         "aicc": gaussian_criteria(result.residuals, len(result.theta)).get("aicc"),
     }
+
+
+def _least_squares(law: Law, variables: Mapping[str, Array], loss: Array, starts: Array) -> FitResult:
+    """A law by least squares; without its irreducible loss where that is 0. Raises FitRefusedError."""
+    try:
+        return fit_law(law, variables, loss, Objective("squares"), starts)
+    except FitRefusedError as refusal:
+        if law.offset is None or refusal.code is not RefusalCode.OFFSET_CONTAINS_ZERO:
+            raise
+        return fit_law(fix_parameters(law, {law.offset: 0.0}), variables, loss, Objective("squares"))
 
 
 def _plans(table: RunTable, result: FitResult, draws: Draws, options: FitOptions) -> list[dict[str, Any]]:
