@@ -54,7 +54,7 @@ def _built_in_corpus(value: Any) -> Any:
 
 
 CorpusChoice = Annotated[CorpusConfig, BeforeValidator(_built_in_corpus)]
-PlantedLaw = Literal["kaplan2020", "kaplan2020_table5"]
+PlantedLaw = Literal["kaplan2020", "kaplan2020_table5", "kaplan2020_table6"]
 
 
 class SplitConfig(Frozen):
@@ -353,10 +353,39 @@ class FitConfig(Frozen):
     seed: int = Field(default=0, description="of the resampling")
 
 
-FitName = Literal["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
+FitName = Literal[
+    "params",
+    "tokens",
+    "compute",
+    "kaplan",
+    "hoffmann",
+    "isoflop",
+    "depth_series",
+    "critical_batch",
+    "training_law",
+    "compute_min",
+    "frontier",
+    "sample_efficiency",
+]
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
-    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"
+    "power_laws",
+    "learning_curves",
+    "size_and_data",
+    "isoflop_profiles",
+    "optimal_allocation",
+    "backtest",
+    "compute_frontier",
+    "optimal_scaling",
+    "allocation_stack",
+    "wrong_sizes",
+    "contradiction",
+    "critical_batch",
+    "batch_hyperbolas",
+    "training_law",
+    "depth_series",
+    "functional_forms",
+    "sample_efficiency",
 ]
 
 

@@ -6,13 +6,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scaling_lab.errors import ConfigError
+from scaling_lab.files import sha256_of
 from scaling_lab.fits.compute import fit_compute
+from scaling_lab.fits.compute_min import fit_compute_min
+from scaling_lab.fits.critical_batch import fit_critical
+from scaling_lab.fits.depth_series import fit_depth_series
+from scaling_lab.fits.frontier import fit_theory
 from scaling_lab.fits.isoflop import fit_isoflop_profiles
 from scaling_lab.fits.one_variable import fit_params, fit_tokens
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, write_record
+from scaling_lab.fits.sample_efficiency import fit_sample_efficiency
 from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
 from scaling_lab.fits.table import RunTable, read_runs
+from scaling_lab.fits.training_law import fit_training
 
 FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "params": fit_params,
@@ -21,21 +28,37 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "kaplan": fit_kaplan,
     "hoffmann": fit_hoffmann,
     "isoflop": fit_isoflop_profiles,
+    "depth_series": fit_depth_series,
 }
-"""Every fit by name. A new fit is one function and its entry here."""
+"""Every fit of final losses by name. A new fit is one function and its entry here."""
+
+CURVE_FITS: Mapping[str, Callable[[RunTable, Path, FitOptions], FitRecord]] = {
+    "critical_batch": fit_critical,
+    "training_law": fit_training,
+    "compute_min": fit_compute_min,
+    "frontier": fit_theory,
+    "sample_efficiency": fit_sample_efficiency,
+}
+"""Every fit of training curves by name: it reads curves.parquet as well."""
 
 
 def run_fit(name: str, runs: Path, curves: Path, output_dir: Path, options: FitOptions) -> None:
     """Fit one law and write `{name}.json`, `{name}.draws.parquet` and `{name}.points.parquet` to `output_dir`.
 
-    runs, curves: tables of a study; `curves` is for laws of the training curve, and none of today's reads it.
-    A law that these runs do not support is written as refused, with its typed reason.
+    runs, curves: tables of a study; only CURVE_FITS read the second. A law that these runs do not support is written
+    as refused, with its typed reason.
 
     Raises:
         ConfigError: no such fit.
         TableError: the table of runs cannot be used.
     """
-    if name not in FITS:
-        raise ConfigError(f"fit {name!r}; allowed: {', '.join(FITS)}")
+    if name not in FITS and name not in CURVE_FITS:
+        raise ConfigError(f"fit {name!r}; allowed: {', '.join((*FITS, *CURVE_FITS))}")
     table = read_runs(runs)
-    write_record(FITS[name](table, options), output_dir, options.as_json(), {runs.name: table.sha256})
+    tables = {runs.name: table.sha256}
+    if name in FITS:
+        record = FITS[name](table, options)
+    else:
+        record = CURVE_FITS[name](table, curves, options)
+        tables |= {curves.name: sha256_of(curves)}
+    write_record(record, output_dir, options.as_json(), tables)
