@@ -27,7 +27,7 @@ SHOWN_FROM = 0.02
 # Envelope, title, and the published exponent that its line is drawn beside.
 PANELS = (
     ("naive", "C at the runs' batch", PUBLISHED["kaplan_compute_naive"].values["alpha"]),
-    ("adjusted", "$C_{min}$, at a batch far below critical", PUBLISHED["kaplan_compute"].values["alpha"]),
+    ("adjusted", "$C_{min}$, at a small batch", PUBLISHED["kaplan_compute"].values["alpha"]),
 )
 
 
@@ -82,7 +82,7 @@ def _envelope(axes: Axes, name: str, title: str, exponent: float, fit: Fit, scal
     published_slope(axes, flops, loss, -exponent, "published exponent, through the middle")
     interval = alpha["interval"]
     bounds = f" ({interval['low']:.3f} to {interval['high']:.3f})" if interval else ""
-    axes.set_title(f"{title}\nL falls as C to the power {alpha['value']:.3f}{bounds}; Kaplan {exponent:.3f}")
+    axes.set_title(f"{title}: exponent {alpha['value']:.3f}{bounds}\nKaplan et al. 2020: {exponent:.3f}")
 
 
 def of_envelope(fit: Fit, name: str, *columns: str) -> tuple[Array, ...]:

@@ -48,7 +48,7 @@ def critical_batch(data: StudyData) -> Drawing:
     axes.set(xscale="log", xlabel=LOSS, ylabel="tokens per step")
     log_counts(axes, "y")
     low, high = axes.get_xlim()
-    ticks = [tick for tick in np.arange(2, 11, 0.5) if low <= tick <= high]
+    ticks = [tick for tick in (2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10) if low <= tick <= high]
     axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlim(high, low)
@@ -57,8 +57,9 @@ def critical_batch(data: StudyData) -> Drawing:
 
 
 def _colours(fit: Fit) -> dict[float, str]:
-    sizes = {row["params"] for row in fit.record.get("hyperbolas", [])} | set(fit.record["noise_scale"]["params"])
-    return {size: COLOURS[i % len(COLOURS)] for i, size in enumerate(sorted(sizes))}
+    """Of the sizes that were scanned; without a scan, of the first that measured a noise scale."""
+    sizes = {row["params"] for row in fit.record.get("hyperbolas", [])} or set(fit.record["noise_scale"]["params"])
+    return dict(zip(sorted(sizes), COLOURS, strict=False))
 
 
 def _noise_scale(axes: Axes, fit: Fit, drawing: Drawing) -> None:

@@ -50,7 +50,10 @@ def functional_forms(data: StudyData) -> Drawing:
 def _form(panels: list[Axes], fit: Fit, name: str, label: str, colour: str, drawing: Drawing) -> None:
     x, loss, column = fit.points["X"], fit.points["loss"], fit.record["variables"]["X"]["column"]
     block = fit.record["alternatives"].get(name)
-    if block is None or not block["parameters"]:
+    if block is None:
+        return
+    if not block["parameters"]:
+        panels[0].plot([], [], color=colour, label=f"{label}: refused, {block['reason']['code'].replace('_', ' ')}")
         return
     law, parameters = LAWS[name], {key: entry["value"] for key, entry in block["parameters"].items()}
     grid = np.geomspace(x.min() / 2, x.max() * EXTENSION, 100)

@@ -36,7 +36,7 @@ def optimal_scaling(data: StudyData) -> Drawing:
         log_counts(axes, "y")
         axes.set_xlabel(flops_label(data.flops_convention))
     panels[0].set_ylabel(f"best {params_label(data.params_column)}")
-    panels[1].set_ylabel("steps: S of the runs, $S_{min}$ of an unlimited batch")
+    panels[1].set_ylabel("steps S, or $S_{min}$")
     if not fit.ok:
         refused(panels[0], {"N(C)": fit.reason})
     legend_below(figure, panels, 2)

@@ -4,9 +4,9 @@ TRAINING_CAPTIONS = {
     "compute_frontier": (
         "Loss against compute along the training curves",
         "The lowest training loss of all curves at each compute (C: {flops}), as the runs spent it on the left, and as "
-        "training at a batch far below critical would spend it on the right. Only the part is shown where the best size "
-        "has a smaller and a larger one beside it; colour is that size (N: {params}). Dotted: the published exponent "
-        "through the middle of our points, whose scale is that of another text.",
+        "training at a batch far below critical would spend it on the right. Only the part is shown where the best "
+        "size has a smaller and a larger one beside it; colour is that size (N: {params}). Dotted: the published "
+        "exponent through the middle of our points, whose scale is that of another text.",
     ),
     "optimal_scaling": (
         "The best size and its steps against compute",
@@ -15,14 +15,14 @@ TRAINING_CAPTIONS = {
     ),
     "allocation_stack": (
         "What a larger budget buys",
-        "The factor by which serial steps, batch and model size grow with the compute, by the exponents of C_min on the "
-        "left and by Table 6 of Kaplan et al. 2020 on the right. To a billion times the compute, as in the paper: far "
-        "beyond anything measured here.",
+        "The factor by which serial steps, batch and model size grow with the compute, by the exponents of C_min on "
+        "the left and by Table 6 of Kaplan et al. 2020 on the right. To a billion times the compute, as in the paper: "
+        "far beyond anything measured here.",
     ),
     "wrong_sizes": (
         "What a wrong size costs",
-        "Compute and steps to the same loss by a model of another size than the best one, from the exponents of the law "
-        "of training curves with their {level} band (Kaplan et al. 2020, Eq B.16 and B.17).",
+        "Compute and steps to the same loss by a model of another size than the best one, from the exponents of the "
+        "law of training curves with their {level} band (Kaplan et al. 2020, Eq B.16 and B.17).",
     ),
     "contradiction": (
         "Where the laws contradict each other",
@@ -37,8 +37,8 @@ TRAINING_CAPTIONS = {
     ),
     "batch_hyperbolas": (
         "Steps and tokens to each loss",
-        "Each point is a batch, at the best of the rates that it was tried at; colour is the loss. Lines are hyperbolas "
-        "of steps and tokens, crosses their points at the critical batch.",
+        "Each point is a batch, at the best of the rates that it was tried at; colour is the loss. Lines are "
+        "hyperbolas of steps and tokens, crosses their points at the critical batch.",
     ),
     "training_law": (
         "One law for all training curves",

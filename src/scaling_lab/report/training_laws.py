@@ -64,8 +64,8 @@ def _training(fit: Fit, data: StudyData) -> Markup:
 def _compute_min(fit: Fit, data: StudyData) -> Markup:
     derived = fit.record["derived"]
     return Markup(
-        "Along the envelope of the curves the loss falls as compute to the power {}; of a larger budget, size takes the "
-        "power {}, the critical batch {} and serial steps {}."
+        "Along the envelope of the curves the loss falls as compute to the power {}; of a larger budget, size takes "
+        "the power {}, the critical batch {} and serial steps {}."
     ).format(
         estimate(fit.record["parameters"]["alpha"]),
         *(estimate(derived[f"{name}_exponent"]) for name in ("params", "batch", "steps")),
@@ -75,8 +75,8 @@ def _compute_min(fit: Fit, data: StudyData) -> Markup:
 def _frontier(fit: Fit, data: StudyData) -> Markup:
     derived = fit.record["derived"]
     return Markup(
-        "At the best size training stops {} above convergence, with {} of the compute and {} of the steps of training to "
-        "2 % above it. Sizes from {} to {} of the best cost at most 20 % more."
+        "At the best size training stops {} above convergence, with {} of the compute and {} of the steps of training "
+        "to 2 % above it. Sizes from {} to {} of the best cost at most 20 % more."
     ).format(
         percent(derived["above_converged"]["value"]),
         percent(derived["C_over_nearly_converged"]["value"], 0),

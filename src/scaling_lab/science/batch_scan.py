@@ -62,8 +62,9 @@ def scan_batches(curves: Sequence[TrainingCurve], targets: int = TARGETS) -> Bat
     A target is a loss that four batches reach after their warmup. Raises FitRefusedError where there is none such.
     """
     points: list[_Point] = []
+    swept = _swept(curves)
     for size, params in enumerate(sorted({curve.params for curve in curves})):
-        groups = _batches([curve for curve in curves if curve.params == params])
+        groups = _batches([curve for curve in curves if curve.params == params], 2 if swept else 1)
         losses = _targets(groups, targets) if len(groups) >= MINIMUM_BATCHES else np.empty(0)
         own = [point for tried in groups.values() for point in _best_of(tried, losses, size * targets)]
         reached = Counter(point.target for point in own)
@@ -99,18 +100,19 @@ def _best_of(tried: Sequence[TrainingCurve], losses: Array, first: int) -> list[
     return points
 
 
-def _batches(curves: Sequence[TrainingCurve]) -> dict[float, list[TrainingCurve]]:
-    """The curves of each batch, by rate."""
+def _swept(curves: Sequence[TrainingCurve]) -> bool:
+    """Whether any batch of any size was tried at several rates."""
+    cells = {(curve.params, curve.batch, curve.learning_rate) for curve in curves}
+    return len(cells) > len({cell[:2] for cell in cells})
+
+
+def _batches(curves: Sequence[TrainingCurve], rates: int) -> dict[float, list[TrainingCurve]]:
+    """The curves of each batch that was tried at so many rates at least, by rate."""
     groups = {
         batch: sorted((c for c in curves if c.batch == batch), key=lambda curve: curve.learning_rate)
         for batch in sorted({curve.batch for curve in curves})
     }
-    several = max(len({curve.learning_rate for curve in tried}) for tried in groups.values()) > 1
-    return {
-        batch: tried
-        for batch, tried in groups.items()
-        if not several or len({curve.learning_rate for curve in tried}) > 1
-    }
+    return {b: tried for b, tried in groups.items() if len({curve.learning_rate for curve in tried}) >= rates}
 
 
 def _targets(groups: dict[float, list[TrainingCurve]], count: int) -> Array:
