@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from scaling_lab.corpus.shards import tokenize
 from scaling_lab.corpus.sources import fetch_corpus
 from scaling_lab.corpus.splits import split_corpus
 from scaling_lab.corpus.tokenizers import train_tokenizer
 from scaling_lab.spec import RunSpec
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

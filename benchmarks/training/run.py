@@ -10,6 +10,7 @@ import multiprocessing
 import platform
 import statistics
 import tempfile
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 import torch
 from loops import BARE, CUDA, OURS, clock, engines, run_spec
 from peers import Size
+
+from scaling_lab.training.models.products import times_transposed
 
 # Sizes of the default study at its batches, then two larger ones; on a GPU 1e5 to 1e9 parameters.
 CPU_LADDER = [
@@ -47,7 +50,7 @@ def peak_flops() -> float:
     seconds = []
     for _ in range(30):
         start = clock()
-        a @ b
+        times_transposed(a, b)
         seconds.append(clock() - start)
     return 2 * PEAK_SIDE**3 / min(seconds)
 
@@ -57,10 +60,10 @@ def cpu_name() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
-def write_store(folder: Path, tokens: int, vocab_size: int) -> None:
+def write_store(folder: Path, tokens: int, vocab_size: int, evaluated: Sequence[str] = ("validation",)) -> None:
     """Random tokens as a token store: speed does not depend on what they say."""
     sets = {}
-    for name, count in (("train", tokens), ("validation", 2**14)):
+    for name, count in (("train", tokens), *((name, 2**17) for name in evaluated)):
         values = np.random.default_rng(0).integers(0, vocab_size, count).astype("<u2")
         (folder / f"{name}.bin").write_bytes(values.tobytes())
         digest = hashlib.sha256(values.tobytes()).hexdigest()

@@ -354,39 +354,18 @@ class FitConfig(Frozen):
 
 
 FitName = Literal[
-    "params",
-    "tokens",
-    "compute",
-    "kaplan",
-    "hoffmann",
-    "isoflop",
-    "depth_series",
-    "critical_batch",
-    "training_law",
-    "compute_min",
-    "frontier",
-    "sample_efficiency",
-]
+    "params", "tokens", "compute", "kaplan", "hoffmann", "isoflop", "early_stopped", "stopping_bound", "shape",
+    "architectures", "transfer", "context", "learning_rate", "datasets", "depth_series", "critical_batch",
+    "training_law", "compute_min", "frontier", "sample_efficiency",
+]  # fmt: skip
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
-    "power_laws",
-    "learning_curves",
-    "size_and_data",
-    "isoflop_profiles",
-    "optimal_allocation",
-    "backtest",
-    "compute_frontier",
-    "optimal_scaling",
-    "allocation_stack",
-    "wrong_sizes",
-    "contradiction",
-    "critical_batch",
-    "batch_hyperbolas",
-    "training_law",
-    "depth_series",
-    "functional_forms",
-    "sample_efficiency",
-]
+    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest",
+    "overfitting", "early_stopping", "shape", "depth_transfer", "architectures", "architecture_positions", "transfer",
+    "context_positions", "context_sizes", "learning_rate", "schedules", "datasets", "compute_frontier",
+    "optimal_scaling", "allocation_stack", "wrong_sizes", "contradiction", "critical_batch", "batch_hyperbolas",
+    "training_law", "depth_series", "functional_forms", "sample_efficiency",
+]  # fmt: skip
 
 
 class StudyConfig(Frozen):

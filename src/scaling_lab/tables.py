@@ -44,6 +44,8 @@ UNITS = {
     "learning_rate": "1",
     "progress": "share of the run's tokens",
     "schedule_completed": "share of the schedule",
+    "cooldown_fraction": "share of the run's tokens",
+    "final_fraction": "share of the peak rate",
 }
 
 # Columns of the model beside `architecture` and `reuse`, named as in its spec.
@@ -99,6 +101,8 @@ def _identity(spec: RunSpec, summary: dict[str, Any]) -> dict[str, Any]:
         "micro_batches": spec.micro_batches,
         "learning_rate": spec.optimizer.learning_rate,
         "schedule": spec.schedule.name,
+        "cooldown_fraction": spec.schedule.cooldown_fraction,
+        "final_fraction": spec.schedule.final_fraction,
         "stops_early": spec.stopping is not None,
         "trunk": spec.trunk_id if spec.shares_trunk else "",
         "trunk_tokens": spec.branch_tokens if spec.shares_trunk else 0,

@@ -15,7 +15,7 @@ from scaling_lab.fits.backtest import run_backtest
 from scaling_lab.fits.noise import run_noise
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.plan import choose_basis, make_plan
-from scaling_lab.fits.stage import FITS, run_fit
+from scaling_lab.fits.stage import run_fit
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.laws import kaplan
 from scaling_lab.science.optimum import numerical_optimum
@@ -25,6 +25,8 @@ Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
 Row = Callable[[Shape, float, int, float], dict[str, Any]]
 OPTIONS = FitOptions(bootstrap=100)
+# The other fits are of single experiments: test_experiments.py.
+LAWS_OF_THE_STUDY = ("params", "tokens", "compute", "kaplan", "hoffmann", "isoflop")
 TRAINING = TrainingConfig()
 
 
@@ -50,7 +52,7 @@ def document(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def fit_all(runs: Path, names: tuple[str, ...] = tuple(FITS), options: FitOptions = OPTIONS) -> Path:
+def fit_all(runs: Path, names: tuple[str, ...] = LAWS_OF_THE_STUDY, options: FitOptions = OPTIONS) -> Path:
     output = runs.parent / "fits"
     for name in names:
         run_fit(name, runs, runs.with_name("curves.parquet"), output, options)
@@ -67,7 +69,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, study_table: Callable[[Path]
     return runs.parent
 
 
-@pytest.mark.parametrize("name", sorted(FITS))
+@pytest.mark.parametrize("name", LAWS_OF_THE_STUDY)
 def test_records_have_every_field(study: Path, name: str) -> None:
     fit = document(study / "fits" / f"{name}.json")
     assert set(fit) >= KEYS
@@ -249,7 +251,7 @@ def test_two_runs_of_the_stage_write_the_same_bytes(rows: Rows, write_runs: Writ
 def test_refused_fits_are_written_with_their_reason(rows: Rows, write_runs: Write) -> None:
     one_size = [row for row in rows if row["d_model"] == 72]
     output = fit_all(write_runs(one_size))
-    reasons = {name: document(output / f"{name}.json") for name in FITS}
+    reasons = {name: document(output / f"{name}.json") for name in LAWS_OF_THE_STUDY}
     codes = {name: fit["reason"] and fit["reason"]["code"] for name, fit in reasons.items()}
     assert codes["params"] == codes["kaplan"] == codes["hoffmann"] == "single_value"
     assert codes["isoflop"] == "too_few_points"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling_lab.science.accounting import (
@@ -260,7 +260,6 @@ def test_every_architecture_keeps_the_rules(model: Architecture) -> None:
     assert counts == sorted(counts)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 12), st.integers(1, 16), st.integers(1, 5000), st.integers(1, 60_000))
 def test_groups_sum_to_the_total(n_layer: int, heads: int, size: int, inner: int, vocab: int) -> None:
     shape = Shape(n_layer, heads * size, heads, inner, 128, vocab)

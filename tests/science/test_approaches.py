@@ -84,7 +84,7 @@ def test_the_approaches_agree_when_schedules_match_and_not_when_they_do_not() ->
     assert not parabola.low <= 0.512612 <= parabola.high
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=5, derandomize=True, phases=[Phase.generate])
 @given(st.floats(0.2, 0.5), st.floats(0.2, 0.5), st.floats(1.2, 2.2), st.floats(0.4, 1.0), st.integers(0, 10**6))
 def test_drawn_laws_are_recovered_by_all_approaches(
     alpha: float, beta: float, offset: float, share: float, seed: int

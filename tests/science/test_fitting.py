@@ -45,7 +45,7 @@ def test_noise_free_kaplan_is_recovered() -> None:
     assert result.derived["overfitting_exponent"] == pytest.approx(0.7378641, abs=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0.03, 0.5), st.floats(2, 8), st.floats(0, 2.5), st.floats(1e2, 1e9))
 def test_planted_one_variable_laws_are_recovered(alpha: float, first: float, offset: float, x0: float) -> None:
     x = np.geomspace(x0, 1e4 * x0, 9)
@@ -60,7 +60,7 @@ def test_planted_one_variable_laws_are_recovered(alpha: float, first: float, off
         assert fitted == pytest.approx(planted | {"Xc": np.log(planted["Xc"])}, rel=1e-4, abs=1e-4)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.floats(0.5, 2.5), st.floats(0.15, 0.6), st.floats(0.15, 0.6), st.floats(0.3, 3), st.floats(0.3, 3))
 def test_planted_hoffmann_laws_are_recovered(
     offset: float, alpha: float, beta: float, from_size: float, from_data: float

@@ -156,7 +156,6 @@ def test_feasible_sizes() -> None:
     assert size_compute_cost(edge * 1.001, 0.077, 0.76) > 100
 
 
-@settings(deadline=None)
 @given(laws, st.floats(0.9, 3), st.floats(14, 22))
 def test_size_costs_are_those_of_the_law(law: TrainingLaw, x: float, decade: float) -> None:
     best = law.params(10**decade)

@@ -76,7 +76,7 @@ def fit_with_noise(law: Law, truth: Mapping[str, float], runs: dict[str, Array],
     return fit_law(law, runs, loss), float((inside * (size - inside / 2)).sum())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.floats(0.1, 1.5), st.floats(0.05, 0.4), st.floats(0.05, 0.4), st.floats(-1.5, 1.5), st.floats(2.5, 5),
     st.floats(3, 7), st.integers(0, 99),
@@ -117,7 +117,7 @@ def repeated_runs() -> dict[str, Array]:
     return {"N": runs["N"], "D": runs["U"] * runs["epochs"], "U": runs["U"]}
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     st.floats(0.5, 2.5), st.floats(0.25, 0.5), st.floats(0.25, 0.5), st.floats(0.3, 2), st.floats(3e7, 3e8),
     st.floats(1.5, 15), st.floats(1.5, 20), st.integers(0, 99),

@@ -201,7 +201,6 @@ def test_useful_params_of_unique_tokens() -> None:
     assert optimal_params(best.tokens, **chosen) == pytest.approx(float(best.params), rel=1e-9)
 
 
-@settings(deadline=None)
 @given(st.floats(1e5, 1e12), st.floats(1e6, 1e13), st.floats(1, 1e3))
 def test_unique_data_and_small_models_are_worth_themselves(n: float, d: float, more: float) -> None:
     assert effective_tokens(d, d * more, 15.0) == pytest.approx(d)
@@ -228,7 +227,6 @@ def test_figure_23_logarithm() -> None:
 exponents = st.floats(0.05, 0.9)
 
 
-@settings(deadline=None)
 @given(st.floats(1e4, 1e10), exponents, exponents, exponents)
 def test_kaplan_forms_have_their_limits(n: float, alpha: float, data: float, beta: float) -> None:
     assert kaplan(n, np.inf, 1e13, 1e13, alpha, data) == pytest.approx(power(n, 1e13, alpha))
@@ -248,7 +246,6 @@ def test_only_kaplans_form_has_an_expansion_in_inverse_data() -> None:
     assert excess[0] / excess[1] == pytest.approx(2**0.4, rel=1e-3)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 3), st.floats(0.1, 1e3), st.floats(0.1, 1e3), exponents, st.floats(1e5, 1e10), st.floats(1, 1e4))
 def test_gadre_is_hoffmann_with_equal_exponents(
     E: float, A: float, B: float, alpha: float, n: float, ratio: float
@@ -290,7 +287,6 @@ def test_offset_is_the_limit() -> None:
     assert power_offset(1e8, 1.7, 1e8, 0.1) == pytest.approx(2.7)
 
 
-@settings(deadline=None)
 @given(st.floats(10, 1e5), st.floats(1e6, 1e10), st.floats(1e2, 1e9))
 def test_steps_and_examples_lie_on_the_hyperbola(s_min: float, e_min: float, batch: float) -> None:
     steps = hyperbola(batch, s_min, e_min)
@@ -306,7 +302,7 @@ MODERATE = {
 
 
 @pytest.mark.parametrize("name", sorted(LAWS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_log_form_is_the_function_and_its_derivative(name: str, data: st.DataObject) -> None:
     """Against the complex step where the derivatives are written out, and against differences for all."""

@@ -95,7 +95,7 @@ def test_shapes_of_the_study_are_found_again() -> None:
         assert family.nearest(shape.params_non_embedding) == shape
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(4, 11), st.sampled_from(["params_non_embedding", "params_total"]))
 def test_nearest_shapes_are_near(decade: float, convention: ParamsConvention) -> None:
     family = ShapeFamily(SHAPES, convention, "matmul")

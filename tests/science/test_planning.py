@@ -33,7 +33,7 @@ def plan(flops: float = 1e21, spread: float = 0.01) -> BudgetPlan:
 
 
 @given(st.floats(17, 26))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_six_n_d_is_the_budget_and_both_terms_pull_equally(decade: float) -> None:
     best = numerical_optimum(LAW, 10**decade, lambda size: 6 * size, (1e2, 1e18))
     assert 6 * best.params * best.tokens == pytest.approx(10**decade)
@@ -119,7 +119,7 @@ def test_tokens_to_reach_inverts_the_law() -> None:
 
 
 @given(st.floats(19, 25), st.floats(9, 14))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_serving_trades_size_for_data_at_fixed_loss(decade: float, served: float) -> None:
     best = closed_form_optimum(LAW, 10**decade)
     loss = float(best.loss)
@@ -150,7 +150,7 @@ def test_limited_data_reproduce_the_published_optimum() -> None:
 
 
 @given(st.floats(8, 13), st.floats(19, 24))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_limited_data_never_help(unique: float, decade: float) -> None:
     free = closed_form_optimum(LAW, 10**decade)
     found = data_limited_optimum(LAW, 10**decade, 10**unique)

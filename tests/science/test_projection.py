@@ -109,7 +109,7 @@ def test_projection_returns_the_truth(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PLANTED))
-@settings(max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=4, derandomize=True, phases=[Phase.generate])
 @given(st.lists(st.floats(0.8, 1.3), min_size=7, max_size=7), st.integers(0, 10**6))
 def test_drawn_laws_lie_within_their_intervals(name: str, factors: list[float], seed: int) -> None:
     """The interval of 4.5 standard deviations of the draws: a 90 % one must miss one law in ten."""

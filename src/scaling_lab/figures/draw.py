@@ -8,24 +8,36 @@ from pathlib import Path
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.figures.allocation_stack import allocation_stack
+from scaling_lab.figures.architecture_positions import architecture_positions
+from scaling_lab.figures.architectures import architectures
 from scaling_lab.figures.backtest import backtest
 from scaling_lab.figures.batch_hyperbolas import batch_hyperbolas
 from scaling_lab.figures.compute_frontier import compute_frontier
+from scaling_lab.figures.context_positions import context_positions
+from scaling_lab.figures.context_sizes import context_sizes
 from scaling_lab.figures.contradiction import contradiction
 from scaling_lab.figures.critical_batch import critical_batch
+from scaling_lab.figures.datasets import datasets
 from scaling_lab.figures.depth_series import depth_series
+from scaling_lab.figures.depth_transfer import depth_transfer
 from scaling_lab.figures.drawing import Drawing
+from scaling_lab.figures.early_stopping import early_stopping
 from scaling_lab.figures.functional_forms import functional_forms
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.isoflop_profiles import isoflop_profiles
 from scaling_lab.figures.learning_curves import learning_curves
+from scaling_lab.figures.learning_rate import learning_rate
 from scaling_lab.figures.optimal_allocation import optimal_allocation
 from scaling_lab.figures.optimal_scaling import optimal_scaling
+from scaling_lab.figures.overfitting import overfitting
 from scaling_lab.figures.power_laws import power_laws
 from scaling_lab.figures.sample_efficiency import sample_efficiency
+from scaling_lab.figures.schedules import schedules
+from scaling_lab.figures.shape import shape
 from scaling_lab.figures.size_and_data import size_and_data
 from scaling_lab.figures.style import house_style, save, watermark
 from scaling_lab.figures.training_law import training_law
+from scaling_lab.figures.transfer import transfer
 from scaling_lab.figures.wrong_sizes import wrong_sizes
 from scaling_lab.files import atomic_path
 
@@ -47,6 +59,18 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "depth_series": depth_series,
     "functional_forms": functional_forms,
     "sample_efficiency": sample_efficiency,
+    "overfitting": overfitting,
+    "early_stopping": early_stopping,
+    "shape": shape,
+    "depth_transfer": depth_transfer,
+    "architectures": architectures,
+    "architecture_positions": architecture_positions,
+    "transfer": transfer,
+    "context_positions": context_positions,
+    "context_sizes": context_sizes,
+    "learning_rate": learning_rate,
+    "schedules": schedules,
+    "datasets": datasets,
 }
 """Every figure by name: a new one is one function and its entry here."""
 

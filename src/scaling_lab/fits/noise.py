@@ -18,6 +18,7 @@ from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 MINIMUM_SEEDS = 3
 _SAME = (
     *SHAPE_COLUMNS, *VARIANT_COLUMNS, "tokens", "batch_tokens", "learning_rate", "schedule", "dropout", "tokens_id",
+    "schedule_completed", "cooldown_fraction", "final_fraction", "unique_tokens", "stops_early",
 )  # fmt: skip
 
 

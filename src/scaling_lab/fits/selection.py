@@ -65,11 +65,26 @@ def of_one_law(selection: Selection) -> Selection:
 
 def of_one_law_of_any_depth(selection: Selection) -> Selection:
     """The same with the models of embedding and head alone. Raises TableError if no run finished."""
+    return one_ending(one_architecture(one_dataset(finished(selection))))
+
+
+def finished(selection: Selection) -> Selection:
+    """Runs that finished, of any dataset and model. Raises TableError if none did."""
     status = selection.table.values("status")
     if not (status == "ok").any():
         raise TableError(f"{selection.table.path}: no run has status ok")
-    finished = selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
-    return one_ending(one_architecture(one_dataset(finished)))
+    return selection.keep("status_ok", np.array(status == "ok", dtype=bool), [f"status is {s}" for s in status])
+
+
+def one_amount(selection: Selection) -> Selection:
+    """Runs at the amount of data that the most runs share, the larger of equal ones."""
+    table = selection.table
+    tokens = table.numbers("tokens")
+    groups = groups_of(tokens)
+    chosen = max(np.unique(groups), key=lambda group: ((groups == group).sum(), tokens[groups == group].max()))
+    amount = tokens[groups == chosen].max()
+    reasons = [f"{t:.6g} tokens, not the {amount:.6g} that the most runs share" for t in tokens]
+    return selection.keep("one_amount", groups == chosen, reasons)
 
 
 def with_layers(selection: Selection) -> Selection:

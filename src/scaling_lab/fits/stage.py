@@ -7,19 +7,27 @@ from pathlib import Path
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.files import sha256_of
+from scaling_lab.fits.architectures import fit_architectures
 from scaling_lab.fits.compute import fit_compute
 from scaling_lab.fits.compute_min import fit_compute_min
+from scaling_lab.fits.context import fit_context
 from scaling_lab.fits.critical_batch import fit_critical
+from scaling_lab.fits.datasets import fit_datasets
 from scaling_lab.fits.depth_series import fit_depth_series
+from scaling_lab.fits.early_stopped import fit_early_stopped
 from scaling_lab.fits.frontier import fit_theory
 from scaling_lab.fits.isoflop import fit_isoflop_profiles
+from scaling_lab.fits.learning_rate import fit_learning_rate
 from scaling_lab.fits.one_variable import fit_params, fit_tokens
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, write_record
 from scaling_lab.fits.sample_efficiency import fit_sample_efficiency
+from scaling_lab.fits.shape import fit_shape
+from scaling_lab.fits.stopping_bound import fit_stopping_bound
 from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.fits.training_law import fit_training
+from scaling_lab.fits.transfer import fit_transfer
 
 FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "params": fit_params,
@@ -28,18 +36,26 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "kaplan": fit_kaplan,
     "hoffmann": fit_hoffmann,
     "isoflop": fit_isoflop_profiles,
+    "early_stopped": fit_early_stopped,
+    "shape": fit_shape,
+    "architectures": fit_architectures,
+    "transfer": fit_transfer,
+    "context": fit_context,
+    "learning_rate": fit_learning_rate,
+    "datasets": fit_datasets,
     "depth_series": fit_depth_series,
 }
-"""Every fit of final losses by name. A new fit is one function and its entry here."""
+"""Every fit of the table of runs by name. A new fit is one function and its entry here."""
 
 CURVE_FITS: Mapping[str, Callable[[RunTable, Path, FitOptions], FitRecord]] = {
+    "stopping_bound": fit_stopping_bound,
     "critical_batch": fit_critical,
     "training_law": fit_training,
     "compute_min": fit_compute_min,
     "frontier": fit_theory,
     "sample_efficiency": fit_sample_efficiency,
 }
-"""Every fit of training curves by name: it reads curves.parquet as well."""
+"""Every fit that reads the learning curves as well."""
 
 
 def run_fit(name: str, runs: Path, curves: Path, output_dir: Path, options: FitOptions) -> None:

@@ -23,13 +23,13 @@ OBJECTIVES = (Objective("huber", 1e-4), Objective("huber", 1e-3), Objective("hub
 
 def fit_kaplan(table: RunTable, options: FitOptions) -> FitRecord:
     """L(N, D) = [(Nc / N)^(alpha_N / alpha_D) + Dc / D]^alpha_D, N without embeddings (Kaplan et al. 2020, Eq 1.5)."""
-    record, _, _ = _fit("kaplan", table, "params_non_embedding", options)
+    record, _, _ = fit_surface("kaplan", status_ok(Selection(table)), "params_non_embedding", options)
     return record
 
 
 def fit_hoffmann(table: RunTable, options: FitOptions) -> FitRecord:
     """L(N, D) = E + A / N^alpha + B / D^beta, by two counts of N and several objectives (Hoffmann et al. 2022)."""
-    record, result, _ = _fit("hoffmann", table, options.params_convention, options)
+    record, result, _ = fit_surface("hoffmann", status_ok(Selection(table)), options.params_convention, options)
     used = record.selection.table
     headline = {"status": "ok", "reason": None, "parameters": record.parameters, "derived": record.derived}
     if record.refusal is not None:
@@ -70,17 +70,17 @@ def surface_variables(table: RunTable, params_convention: str) -> dict[str, Arra
     return {"N": table.numbers(params_convention), "D": table.numbers(data_column(table))}
 
 
-def _fit(
-    name: str, table: RunTable, convention: str, options: FitOptions
+def fit_surface(
+    name: str, selection: Selection, convention: str, options: FitOptions, *, fit: str | None = None
 ) -> tuple[FitRecord, FitResult | None, Draws | None]:
-    law, selection = LAWS[name], status_ok(Selection(table))
-    used = selection.table
+    """The law `name` of L(N, D) on selected runs, as the fit of another name if one is given."""
+    law, used = LAWS[name], selection.table
     loss, variables = used.numbers(options.loss_column), surface_variables(used, convention)
     described = {
         "N": {"column": convention, "label": params_label(convention)},
         "D": {"column": data_column(used), "label": DATA[data_column(used)]},
     }
-    record = new_record(name, law, selection, variables, described, loss, options)
+    record = new_record(fit or name, law, selection, variables, described, loss, options)
     fitted = fit_into(record, law, variables, loss, options)
     if fitted is None:
         return record, None, None

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
+from scaling_lab.report import experiments
 from scaling_lab.report.choices import FORMS
 from scaling_lab.report.formats import count, estimate, exact, flops, number, percent
 from scaling_lab.report.training_laws import TRAINING_MEANINGS, TRAINING_STATEMENTS, TRAINING_TITLES
@@ -58,13 +59,14 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
     diagnostics = record["diagnostics"]
     return {
         "name": name,
-        "title": (TITLES | TRAINING_TITLES)[name],
+        "title": (TITLES | experiments.TITLES | TRAINING_TITLES)[name],
         "equation": record["equation"],
         "ok": fit.ok,
         "reason": record["reason"],
-        "statement": _STATEMENTS[name](fit, data) if fit.ok else None,
+        "statement": _statement(name, fit, data) if fit.ok else None,
         "conventions": [f"{letter}: {described['label']}" for letter, described in record["variables"].items()],
         "parameters": _estimates(record),
+        "findings": experiments.finding_rows(record),
         "alternatives": record.get("alternatives"),
         "profiles": record.get("profiles"),
         "checks": [*_grid_bias(record), *_isoflop_backtest(record)] if "grid_bias" in record else [],
@@ -76,6 +78,10 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
         "filters": record["filters"],
         "provenance": record["provenance"],
     }
+
+
+def _statement(name: str, fit: Fit, data: StudyData) -> Markup:
+    return _STATEMENTS[name](fit, data) if name in _STATEMENTS else experiments.statement(fit)
 
 
 def _estimates(record: Mapping[str, Any]) -> list[dict[str, Any]]:

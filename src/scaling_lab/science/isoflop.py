@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from scaling_lab.science.laws import Array
+from scaling_lab.science.parabola import Words, coefficient_covariance, minimum_of
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
@@ -100,7 +101,7 @@ def fit_profile(flops: float, params: Array, loss: Array, cost: TokenCost) -> Pr
     coefficients = np.polyfit(x, loss, 2)
     residuals = loss - np.polyval(coefficients, x)
     try:
-        vertex = _vertex(flops, sizes, centre, coefficients, _coefficient_covariance(x, residuals))
+        vertex = _vertex(flops, sizes, centre, coefficients, coefficient_covariance(x, residuals))
     except FitRefusedError as refusal:
         return Profile(flops, params, loss, centre, coefficients, residuals, None, None, refusal, ())
     tokens = float(flops / cost(vertex.params))
@@ -123,29 +124,11 @@ def fit_isoflop(profiles: Sequence[Profile]) -> IsoFlopFit:
     return IsoFlopFit(tuple(profiles), float(a), float(b), float(params_coefficient), float(tokens_coefficient))
 
 
-def _coefficient_covariance(x: Array, residuals: Array) -> Array:
-    design = np.vander(x, 3)
-    variance = float(np.sum(residuals**2)) / max(len(x) - 3, 1)
-    return np.asarray(np.linalg.inv(design.T @ design) * variance)
-
-
 def _vertex(flops: float, sizes: Array, centre: float, coefficients: Array, covariance: Array) -> Vertex:
-    quadratic, linear, constant = coefficients
-    if quadratic <= 0:
-        message = f"the parabola at {flops:.3g} FLOPs opens downwards (loss in log N, {quadratic:.3g})"
-        raise FitRefusedError(RefusalCode.INVERTED_PARABOLA, message)
-    if quadratic < np.sqrt(covariance[0, 0]):
-        message = f"the losses at {flops:.3g} FLOPs show no valley: curvature {quadratic:.2g}"
-        raise FitRefusedError(
-            RefusalCode.NO_CURVATURE, f"{message} with standard error {np.sqrt(covariance[0, 0]):.2g}"
-        )
-    at = -linear / (2 * quadratic)
-    if not np.log(sizes[0]) < centre + at < np.log(sizes[-1]):
-        message = f"the minimum at {flops:.3g} FLOPs is outside the sizes trained, {sizes[0]:.4g} to {sizes[-1]:.4g}"
-        raise FitRefusedError(RefusalCode.EDGE_OPTIMUM, message)
-    gradient = np.array([linear / (2 * quadratic**2), -1 / (2 * quadratic), 0.0])
-    error = float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
-    return Vertex(float(np.exp(centre + at)), float(constant + linear * at / 2), float(2 * quadratic), error)
+    words = Words(f"{flops:.3g} FLOPs", "N", f"sizes trained, {sizes[0]:.4g} to {sizes[-1]:.4g}")
+    low, high = np.log(sizes[[0, -1]]) - centre
+    found = minimum_of(coefficients, covariance, low, high, words)
+    return Vertex(float(np.exp(centre + found.at)), found.loss, found.curvature, found.error)
 
 
 def _warnings(flops: float, sizes: Array, vertex: Vertex, x: Array, loss: Array, centre: float) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from scaling_lab.science.bootstrap import Draws
 from scaling_lab.science.isoflop import IsoFlopFit, Profile, TokenCost
 from scaling_lab.science.laws import Array
+from scaling_lab.science.parabola import drawn_minima
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.resampling import BootstrapOptions
 from scaling_lab.science.valley import akima_vertices
@@ -56,9 +57,4 @@ def _drawn_vertices(profile: Profile, noise: Array, rng: np.random.Generator) ->
     errors = noise[:, None] * rng.standard_normal((len(noise), len(x)))
     if profile.method == "akima":
         return np.exp(profile.centre + akima_vertices(x, profile.loss + errors))
-    losses = profile.predict(profile.params) + errors
-    quadratic, linear, _ = np.linalg.lstsq(np.vander(x, 3), losses.T, rcond=None)[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = -linear / (2 * quadratic)
-    inside = (quadratic > 0) & (at > x.min()) & (at < x.max())
-    return np.where(inside, np.exp(profile.centre + np.where(inside, at, 0.0)), np.nan)
+    return np.exp(profile.centre + drawn_minima(x, profile.predict(profile.params) + errors))

@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 
 from scaling_lab.science.hardware import device_by_name
+from scaling_lab.training.models.products import times_transposed
 
 # A product of this size fits the cache of a core, and is large enough to reach the rate of its arithmetic units.
 _SIZE = 512
@@ -37,7 +38,7 @@ def _measured_matmul_rate() -> float:
     times = []
     for _ in range(_REPEATS):
         start = time.perf_counter()
-        torch.mm(a, b)
+        times_transposed(a, b)
         times.append(time.perf_counter() - start)
     return 2 * _SIZE**3 / min(times)
 

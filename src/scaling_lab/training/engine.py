@@ -124,6 +124,7 @@ def _trainer(spec: RunSpec, folder: Path, callbacks: list[pl.Callback], executio
         devices=execution.devices,
         strategy=make_strategy(execution.strategy, execution.devices),
         precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        deterministic="warn" if torch.cuda.is_available() else None,  # the same bits again after an interruption
         max_steps=spec.steps,
         callbacks=callbacks,
         plugins=[LightningEnvironment()],  # under SLURM too: Snakemake owns requeueing

@@ -1,7 +1,7 @@
 """The LightningModule: loss, optimizer and schedule of one run."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import lightning.pytorch as pl
 import torch
@@ -48,28 +48,33 @@ class LanguageModel(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return build_optimizer(self.model, self.spec.optimizer)
 
+    def on_train_start(self) -> None:
+        # Not in Lightning's wrapper, whose hooks do nothing here and cost the smallest models several per cent.
+        self.optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
+        # Those of the module are other tensors while FSDP has gathered them, as it leaves them after an evaluation.
+        self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+
     def training_step(self, chunk_SBT: Tensor, batch_idx: int) -> None:
-        first = self.global_step
         results = []
-        for index, windows_BT in enumerate(chunk_SBT):
-            results.append(self._optimizer_step(windows_BT, first + index))
+        for step, windows_BT in enumerate(chunk_SBT, self.global_step):
+            results.append(self._optimizer_step(windows_BT, step))
             if self.stop_requested():
                 break
         self.statistics = StepStatistics(*(torch.stack(values) for values in zip(*results, strict=True)))
 
     def _optimizer_step(self, windows_BT: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        optimizer: Any = self.optimizers()
-        set_learning_rate(optimizer, learning_rate(self.spec, step * self.spec.batch_tokens))
-        # Those of the module are other tensors while FSDP has gathered them, as it leaves them after an evaluation.
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        rank, devices = self.global_rank, self.trainer.world_size
+        set_learning_rate(self.optimizer, learning_rate(self.spec, step * self.spec.batch_tokens))
+        rank = self.global_rank
         if self.spec.architecture.dropout:  # a function of the step, so that resuming is exact
             torch.manual_seed((rank << 56) + (self.spec.seed << 32) + step)
-        parts = shares(windows_BT, self.spec.micro_batches, devices)[:, rank]
-        loss, square = accumulate(list(parts), self._loss, self._backward, parameters)
-        norm = whole(torch.nn.utils.clip_grad_norm_(parameters, self.spec.optimizer.clip_norm))
-        optimizer.step()
-        optimizer.zero_grad()
+        parts = shares(windows_BT, self.spec.micro_batches, self.trainer.world_size)[:, rank]
+        loss, square = accumulate(list(parts), self._loss, self._backward, self.trained)
+        norm = whole(torch.nn.utils.clip_grad_norm_(self.trained, self.spec.optimizer.clip_norm))
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress  # counts `global_step`
+        progress.increment_ready()
+        progress.increment_completed()
         return loss, norm.detach(), square
 
     def _backward(self, loss: Tensor) -> None:

@@ -61,6 +61,13 @@ def _power_offset_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, A
     return value, np.stack([np.exp(-value), share * alpha, share * distance], axis=1)
 
 
+def _position_log(theta: Array, logs: Mapping[str, Array]) -> tuple[Array, Array]:
+    constant, log_k, slope = theta[:, 0:1], theta[:, 1:2], theta[:, 2:3]
+    with np.errstate(divide="ignore"):
+        value, share = log_sum(log_k - slope * logs["T"], np.log(constant))
+    return value, np.stack([np.exp(-value), share, -share * logs["T"]], axis=1)
+
+
 POWER = Law(
     name="power",
     equation="L = (Xc / X)^alpha",
@@ -130,5 +137,6 @@ POSITION = Law(
         exponent("p", "exponent of the position", (0.2, 0.5, 1.0)),
     ),
     function=position,
+    log_form=_position_log,
     offset="E_T",
 )
