@@ -12,14 +12,16 @@ from typing import Annotated
 
 import typer
 
-from scaling_lab import run_commands, study_commands, training_commands
+from scaling_lab import design_commands, run_commands, study_commands, training_commands
 from scaling_lab.errors import reported_errors
+from scaling_lab.run_commands import Device, PeakFlops, Utilisation
 from scaling_lab.study_commands import Output
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 run_commands.register(app)
 study_commands.register(app)
+design_commands.register(app)
 training_commands.register(app)
 
 Results = Annotated[Path, typer.Option(help="the results folder")]
@@ -162,16 +164,16 @@ def dry_run(
     overlays: Annotated[list[Path] | None, typer.Argument(help="further overlays")] = None,
     *,
     configfile: Annotated[list[Path] | None, typer.Option(help="overlays over config/config.yaml, in order")] = None,
-    device: Annotated[str | None, typer.Option(help="a100, h100-sxm or h100-pcie; any other by --peak-flops")] = None,
-    peak_flops: Annotated[float | None, typer.Option(help="peak of one device in FLOP/s")] = None,
-    utilisation: Annotated[float, typer.Option(help="share of the peak that training reaches; assumed")] = 0.4,
+    device: Device = None,
+    peak_flops: PeakFlops = None,
+    utilisation: Utilisation = 0.4,
     devices: Annotated[int, typer.Option(help="devices, each of which trains a run of its own")] = 1,
     results: Results = Path("results"),
     root: Annotated[Path, typer.Option(help="top of the repository")] = Path(),
 ) -> None:
     """Tell what an experiment costs, by study, and what of it is done: `dry-run --configfile config/cpu.yaml`."""
     from scaling_lab.dry_run import dry_run
-    from scaling_lab.fits.user_plan import hardware_of
+    from scaling_lab.fits.budgets import hardware_of
 
     hardware = hardware_of(device, peak_flops, utilisation, devices)
     dry_run(root, [*(configfile or ()), *(overlays or ())], results, hardware)

@@ -27,6 +27,9 @@ Bootstrap = Annotated[int, typer.Option(help="resamples of the runs, for the int
 Fix = Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a parameter that is known")]
 Factor = Annotated[float, typer.Option(help="hold out the runs that cost more than the largest divided by this")]
 Seed = Annotated[int, typer.Option(help="of the resampling")]
+Device = Annotated[str | None, typer.Option(help="a100, h100-sxm, h200 or h100-pcie; any other by --peak-flops")]
+PeakFlops = Annotated[float | None, typer.Option(help="peak of one device in FLOP/s")]
+Utilisation = Annotated[float, typer.Option(help="share of the peak that training reaches; assumed")]
 Json = Annotated[Path | None, typer.Option("--json", help="file to write, in full precision")]
 
 
@@ -157,28 +160,39 @@ def backtest(
 
 
 def plan(
-    fit: Annotated[Path, typer.Argument(help="fit.json, with fit.draws.parquet and fit.points.parquet beside it")],
+    fit: Annotated[Path, typer.Argument(help="fit.json of `fit`, or a finished study: RESULTS/STUDY")],
     *,
     flops: Annotated[float | None, typer.Option(help="budget in training FLOPs")] = None,
     gpu_hours: Annotated[float | None, typer.Option(help="budget in hours of one device")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="a100, h100-sxm, h200 or h100-pcie; others by --peak-flops")
-    ] = None,
-    peak_flops: Annotated[float | None, typer.Option(help="peak of one device in FLOP/s")] = None,
-    utilisation: Annotated[float, typer.Option(help="share of the peak that training reaches; assumed")] = 0.4,
+    device: Device = None,
+    peak_flops: PeakFlops = None,
+    utilisation: Utilisation = 0.4,
     devices: Annotated[int, typer.Option(help="devices that train together, for the wall time")] = 1,
     inference_tokens: Annotated[float | None, typer.Option(help="tokens that the model will serve")] = None,
     unique_tokens: Annotated[float | None, typer.Option(help="unique tokens that exist")] = None,
     r_d: Annotated[float | None, typer.Option("--repetition-d", help="R_D* (default: Muennighoff's 15.387756)")] = None,
     r_n: Annotated[float | None, typer.Option("--repetition-n", help="R_N* (default: Muennighoff's 5.309743)")] = None,
     critical_batch: Annotated[str | None, typer.Option(help="B*,alpha_B of B_crit = B* / L^(1 / alpha_B)")] = None,
-    batch_rule: Annotated[str, typer.Option(help="deepseek, step, porian, olmo, zhang or zhang_fixed_data")] = "step",
-    rate_rule: Annotated[str, typer.Option(help="kaplan, deepseek, step, porian or olmo")] = "step",
+    batch_rule: Annotated[
+        str | None, typer.Option(help="step (default), deepseek, porian, olmo, zhang or zhang_fixed_data")
+    ] = None,
+    rate_rule: Annotated[str | None, typer.Option(help="step (default), kaplan, deepseek, porian or olmo")] = None,
     seed: Seed = 0,
     json: Json = None,
 ) -> None:
-    """Plan the compute-optimal model of a budget from a fit of L(N, D)."""
-    from scaling_lab.fits.user_plan import PlanRequest, critical_batch_of, hardware_of, run_user_plan
+    """Plan the compute-optimal model of a budget, from a fit of L(N, D) or from all that a finished study found."""
+    if fit.suffix != ".json":
+        of_fits: dict[str, Any] = {
+            "inference_tokens": inference_tokens,
+            "unique_tokens": unique_tokens,
+            "repetition_d": r_d,
+        }
+        of_fits |= {"repetition_n": r_n, "critical_batch": critical_batch}
+        of_fits |= {"batch_rule": batch_rule, "rate_rule": rate_rule}
+        _plan_of_study(fit, flops, gpu_hours, (device, peak_flops, utilisation, devices), of_fits, json)
+        return
+    from scaling_lab.fits.budgets import hardware_of
+    from scaling_lab.fits.user_plan import PlanRequest, critical_batch_of, run_user_plan
 
     request = PlanRequest(
         flops=flops,
@@ -188,11 +202,34 @@ def plan(
         unique_tokens=unique_tokens,
         repetition={name: value for name, value in (("R_D", r_d), ("R_N", r_n)) if value is not None},
         critical=critical_batch_of(critical_batch),
-        batch_rule=batch_rule,
-        rate_rule=rate_rule,
+        batch_rule=batch_rule or "step",
+        rate_rule=rate_rule or "step",
         seed=seed,
     )
     run_user_plan(fit, request, json)
+
+
+def _plan_of_study(
+    study: Path,
+    flops: float | None,
+    gpu_hours: float | None,
+    machine: tuple[str | None, float | None, float, int],
+    of_fits: dict[str, Any],
+    json: Path | None,
+) -> None:
+    """Plan from a finished study; options that only a plan of a fit takes are refused."""
+    from scaling_lab.fits.budgets import budget_flops, hardware_of
+    from scaling_lab.fits.study_plan import run_study_plan
+
+    for name, value in of_fits.items():
+        if value is not None:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {value}: a study has a recipe of its own; allowed with a fit of it, such"
+                f" as results/fits/{study.name}/hoffmann.json"
+            )
+    hardware = hardware_of(*machine)
+    asked = None if flops is None and gpu_hours is None else budget_flops(flops, gpu_hours, hardware)
+    run_study_plan(study, asked, hardware, json)
 
 
 def register(app: typer.Typer) -> None:

@@ -41,7 +41,15 @@ def study_config(**changes: Any) -> StudyConfig:
         {"shapes": [[2, 16], [3, 32]], "tokens": [962_500], "seeds": [0, 1, 2]},
     ]
     fits = ["params", "tokens", "compute", "kaplan", "hoffmann", "isoflop"]
-    names = ["power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest"]
+    names = [
+        "power_laws",
+        "learning_curves",
+        "size_and_data",
+        "isoflop_profiles",
+        "optimal_allocation",
+        "backtest",
+        "regret",
+    ]
     raw = {"question": QUESTION, "grid": grid, "fits": fits, "figures": names, "fit": {"bootstrap": 60}}
     return StudyConfig.model_validate(raw | changes)
 

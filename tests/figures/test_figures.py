@@ -13,7 +13,10 @@ from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.figures.draw import FIGURES, draw_figure
 from scaling_lab.figures.inputs import StudyData
 
-WITH_LAWS = [name for name in FIGURES if name != "learning_curves"]
+OF_A_STUDY = (
+    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest", "regret",
+)  # fmt: skip
+WITH_LAWS = [name for name in OF_A_STUDY if name != "learning_curves"]
 STARTS = {".svg": b"<?xml", ".png": b"\x89PNG\r\n\x1a\n", ".csv": b"panel,series"}
 
 
@@ -23,7 +26,7 @@ def rows_of(results: Path, name: str, study: str = "simulated") -> list[dict[str
 
 
 @pytest.mark.parametrize("study", ["simulated", "refused"])
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OF_A_STUDY)
 def test_a_second_draw_gives_the_same_bytes(results: Path, tmp_path: Path, name: str, study: str) -> None:
     draw_figure(name, study, results, tmp_path / f"{name}.svg")
     for suffix in (".svg", ".png", ".csv"):
@@ -45,6 +48,16 @@ def test_axes_name_their_convention(results: Path, name: str) -> None:
     # A label may be broken into lines, each of them a text element.
     assert "non-embedding" in svg
     assert name == "size_and_data" or "`matmul`" in svg
+
+
+def test_regret_is_least_at_the_best_size_and_its_band_above_the_median(results: Path) -> None:
+    rows = rows_of(results, "regret")
+    best = StudyData("simulated", results).plan["budgets"][0]
+    own = [row for row in rows if float(row["flops_matmul"]) == best["flops"]]
+    least = min(own, key=lambda row: float(row["compute_wasted_percent"]))
+    assert float(least["params_non_embedding"]) == pytest.approx(best["law"]["params_opt"]["value"], rel=0.1)
+    assert all(float(row["compute_wasted_percent_high"]) >= float(row["compute_wasted_percent"]) for row in own)
+    assert rows_of(results, "regret", "refused") == []
 
 
 def test_power_laws_draws_the_measured_losses_and_the_fitted_law(results: Path) -> None:

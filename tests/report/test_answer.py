@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scaling_lab.figures.inputs import StudyData
-from scaling_lab.report.answer import answer_paragraphs, bits_per_byte, plan_notes, regret_rows
+from scaling_lab.report.answer import answer_paragraphs, bits_per_byte, plan_notes, reasons_not_to_trust, regret_rows
 
 
 def changed(results: Path, folder: Path, name: str, change: Any) -> StudyData:
@@ -34,6 +34,17 @@ def test_a_missed_backtest_is_called_a_miss(results: Path, tmp_path: Path) -> No
     text = " ".join(answer_paragraphs(changed(results, tmp_path / "r", "backtest", miss), 2.7))
     assert "mean error of 8.0\N{NO-BREAK SPACE}%" in text
     assert "That is a miss" in text
+
+
+def test_what_speaks_against_the_plan_names_its_budgets(results: Path, tmp_path: Path) -> None:
+    def miss(backtest: dict[str, Any]) -> None:
+        backtest["laws"]["hoffmann"]["mean_absolute_relative_error"] = 0.08
+
+    good = reasons_not_to_trust(StudyData("simulated", results))
+    assert any("100 times the largest run" in reason for reason in good)
+    assert not any("missed them" in reason for reason in good)
+    bad = reasons_not_to_trust(changed(results, tmp_path / "r", "backtest", miss))
+    assert any("missed them by 8.0 % on average (all budgets)" in reason for reason in bad)
 
 
 def test_a_law_that_promises_less_than_was_measured_is_contradicted(results: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ rule collect:
         ),
         metrics=run_files("metrics.parquet"),
         summaries=run_files("summary.json"),
+        code=code("tables.py"),
     output:
         runs="results/tables/{study}/runs.parquet",
         curves="results/tables/{study}/curves.parquet",

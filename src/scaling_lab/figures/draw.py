@@ -31,6 +31,7 @@ from scaling_lab.figures.optimal_allocation import optimal_allocation
 from scaling_lab.figures.optimal_scaling import optimal_scaling
 from scaling_lab.figures.overfitting import overfitting
 from scaling_lab.figures.power_laws import power_laws
+from scaling_lab.figures.regret import regret
 from scaling_lab.figures.sample_efficiency import sample_efficiency
 from scaling_lab.figures.schedules import schedules
 from scaling_lab.figures.shape import shape
@@ -59,6 +60,7 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "depth_series": depth_series,
     "functional_forms": functional_forms,
     "sample_efficiency": sample_efficiency,
+    "regret": regret,
     "overfitting": overfitting,
     "early_stopping": early_stopping,
     "shape": shape,

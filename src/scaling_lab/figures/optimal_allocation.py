@@ -24,7 +24,7 @@ from scaling_lab.figures.style import (
     refused,
     shade_beyond,
 )
-from scaling_lab.fits.surface import SURFACES
+from scaling_lab.fits.stored import SURFACES
 from scaling_lab.science.laws import Array
 
 _NAMES = {

@@ -30,7 +30,8 @@ def wrong_sizes(data: StudyData) -> Drawing:
         exponents = {key: PUBLISHED["kaplan_steps"].values[key] for key in ("alpha_N", "alpha_S")}
         theirs = cost(RATIOS, **exponents)
         axes.plot(RATIOS, theirs, color=GREY, linestyle=":", label="Kaplan et al. 2020, Table 3")
-        drawing.record(name, "published", size_ratio=RATIOS, cost=theirs)
+        reached = np.isfinite(theirs)
+        drawing.record(name, "published", size_ratio=RATIOS[reached], cost=theirs[reached])
         axes.axhline(1, color=PALE, linewidth=1)
         axes.set(xscale="log", xlim=(RATIOS[0], RATIOS[-1]), ylim=(0, top), xlabel="N / best N", ylabel=label)
         axes.set_xticks(TICKS, labels=[f"{tick:g}" for tick in TICKS])
@@ -50,12 +51,13 @@ def wrong_sizes(data: StudyData) -> Drawing:
 def _ours(axes: Axes, fit: Fit, name: str, cost: object, data: StudyData, drawing: Drawing) -> None:
     ours = cost(RATIOS, fit.value("alpha_N"), fit.value("alpha_S"))  # type: ignore[operator]
     axes.plot(RATIOS, ours, color=ORANGE, label="ours")
-    columns = {"size_ratio": RATIOS, "cost": ours}
+    reached = np.isfinite(ours)
+    columns = {"size_ratio": RATIOS[reached], "cost": ours[reached]}
     alphas = [fit.draws[key][:, None] for key in ("alpha_N", "alpha_S")]
     if len(alphas[0]) >= 20:
         drawn = np.nan_to_num(cost(RATIOS[None, :], *alphas), nan=np.inf)  # type: ignore[operator]
         tails = [(1 - data.level) / 2, (1 + data.level) / 2]
         low, high = np.quantile(drawn, tails, axis=0, method="nearest")
         axes.fill_between(RATIOS, low, np.minimum(high, 1e3), color=ORANGE, alpha=0.2, linewidth=0)
-        columns |= {"cost_low": low, "cost_high": high}
+        columns |= {"cost_low": low[reached], "cost_high": high[reached]}
     drawing.record(name, "ours", **columns)

@@ -7,7 +7,7 @@ from typing import Any
 
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import reason_of
-from scaling_lab.fits.surface import SURFACES
+from scaling_lab.fits.stored import SURFACES
 from scaling_lab.science.backtest import backtest_isoflop
 from scaling_lab.science.comparison import Form, fit_form
 from scaling_lab.science.isoflop import Profile, TokenCost

@@ -15,7 +15,8 @@ from scaling_lab.fits.isoflop import study_runs, token_cost
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import provenance_of, reason_of, write_json
 from scaling_lab.fits.selection import Selection, status_ok
-from scaling_lab.fits.surface import SURFACES, surface_variables
+from scaling_lab.fits.stored import SURFACES
+from scaling_lab.fits.surface import surface_variables
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.science.accounting import FLOPS_CONVENTIONS, PARAMS_CONVENTIONS
 from scaling_lab.science.approaches import Runs, budget_profiles, measured_span

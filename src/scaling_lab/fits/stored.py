@@ -16,6 +16,8 @@ from scaling_lab.errors import TableError
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.planner import FittedLaw
 
+SURFACES = ("hoffmann", "kaplan")  # laws of L(N, D) that a plan can rest on
+
 
 @dataclass(frozen=True)
 class StoredFit:

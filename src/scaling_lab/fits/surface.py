@@ -16,7 +16,6 @@ from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.projection import projected_starts, projection_check
 from scaling_lab.science.refusal import FitRefusedError
 
-SURFACES = ("hoffmann", "kaplan")  # laws of L(N, D) that a plan can rest on
 COMPARED_CONVENTIONS = ("params_non_embedding", "params_total")
 OBJECTIVES = (Objective("huber", 1e-4), Objective("huber", 1e-3), Objective("huber", 1e-2), Objective("squares"))
 

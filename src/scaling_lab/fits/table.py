@@ -91,15 +91,23 @@ class RunTable:
         names = (*SHAPE_COLUMNS, *(name for name in VARIANT_COLUMNS if name in self.columns))
         return [str(model) for model in zip(*(self.values(name) for name in names), strict=True)]
 
+    @property
+    def has_transformers(self) -> bool:
+        """Whether any run is of a Transformer: those that a plan can continue."""
+        return "transformer" in self._kinds
+
+    @property
+    def _kinds(self) -> NDArray[Any]:
+        return self.columns.get("architecture", np.full(len(self), "transformer"))
+
     def shapes(self) -> list[Shape]:
         """The model of each run of a Transformer; heads divide the width, positions are learned and the head is tied
         where the table does not say. Raises TableError if there is none.
         """
-        kinds = self.columns.get("architecture", np.full(len(self), "transformer"))
-        if "transformer" not in kinds:
-            found = ", ".join(sorted(set(kinds)))
+        if not self.has_transformers:
+            found = ", ".join(sorted(set(self._kinds)))
             raise TableError(f"{self.path}: only runs of {found}; a plan continues the shapes of Transformers")
-        table = self.take(np.asarray(kinds == "transformer"))
+        table = self.take(np.asarray(self._kinds == "transformer"))
         columns: dict[str, list[Any]] = {name: table.numbers(name).astype(int).tolist() for name in SHAPE_COLUMNS}
         for name, default in (("positions", "learned"), ("head_dim", None), ("tied", True)):
             columns[name] = list(table.columns.get(name, [default] * len(table)))

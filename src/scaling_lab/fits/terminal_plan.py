@@ -23,7 +23,7 @@ def print_plan(document: Mapping[str, Any]) -> None:
         if block is not None:
             lines(console, [f"{title}:", *block])
     lines(console, ["what another size costs at the same budget:"])
-    console.print(_regret(document["regret"], document["params_opt"]["value"]))
+    print_regret(console, document["regret"], document["params_opt"]["value"])
     lines(console, document["warnings"], "warning: ")
 
 
@@ -78,17 +78,19 @@ def _with_interval(entry: Mapping[str, Any]) -> str:
     return f"{number(entry['value'])} ({interval(bounds[0])})" if bounds else number(entry["value"])
 
 
-def _regret(regret: Mapping[str, Any], best: float) -> Table:
+def print_regret(console: Console, regret: Mapping[str, Any], best: float) -> None:
+    """What sizes from an eighth of N* = `best` to eight times it cost."""
     bound = f"up to ({regret['level']:.0%} of draws)"
     table = Table("N", "N / N*", "loss, nats", bound, "compute wasted, %", bound)
     sizes = np.asarray(regret["params"])
     for factor in SHOWN_FACTORS:
         i = int(np.argmin(np.abs(np.log(sizes / (best * factor)))))
         names = ("loss_nats", "loss_nats_high", "compute_percent", "compute_percent_high")
-        cells = (_shown(float(regret[name][i])) for name in names)
+        cells = (_shown(regret[name][i]) for name in names)
         table.add_row(number(float(sizes[i])), number(factor, 3), *cells)
-    return table
+    console.print(table)
 
 
-def _shown(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "more than 9900"
+def _shown(value: float | None) -> str:
+    """A cost; none, as JSON holds what is not finite, lies beyond the table."""
+    return f"{value:.3g}" if value is not None and np.isfinite(value) else "more than 9900"

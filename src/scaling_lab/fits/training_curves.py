@@ -39,14 +39,20 @@ def read_training_curves(
     selection = of_one_law(Selection(table))
     columns = _read(path)
     used = selection.table
-    runs, sizes = used.runs, used.numbers(options.params_convention)
-    batches, costs = used.numbers("batch_tokens"), used.numbers(options.flops_per_token_column)
+    rows = zip(
+        used.runs,
+        used.numbers(options.params_convention),
+        used.numbers("batch_tokens"),
+        used.numbers("learning_rate"),
+        used.numbers(options.flops_per_token_column),
+        used.values("schedule"),
+        strict=True,
+    )
     curves = []
-    for run, size, batch, cost, schedule in zip(runs, sizes, batches, costs, used.values("schedule"), strict=True):
+    for run, size, batch, peak, cost, schedule in rows:
         own = np.asarray(columns["run"] == run, dtype=bool)
         steps, rate, loss, noise = (columns[name][own] for name in _COLUMNS[1:])
         kept = _steady(steps, rate, schedule == "wsd", after) & usable(loss)
-        peak = float(rate.max()) if len(rate) else 0.0
         middle = steps - (np.maximum(1, np.round(SMOOTHED_OVER * steps)) - 1) / 2
         curves.append(TrainingCurve(run, size, batch, peak, cost, middle[kept], loss[kept], noise[kept]))
     long = np.array([len(curve.steps) >= MINIMUM_POINTS for curve in curves])

@@ -12,12 +12,13 @@ import numpy as np
 
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.files import sha256_of
+from scaling_lab.fits.budgets import budget_flops
 from scaling_lab.fits.decision import plan_block, quantity_json
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.stored import StoredFit, fitted_law, points_of_fit, read_fit_file
 from scaling_lab.fits.terminal_plan import print_plan
 from scaling_lab.science.data_limited import PUBLISHED_REPETITION, data_limited_optimum
-from scaling_lab.science.hardware import DEVICES, Hardware
+from scaling_lab.science.hardware import Hardware
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.planner import (
     BudgetPlan,
@@ -54,33 +55,7 @@ class PlanRequest:
     @property
     def budget(self) -> float:
         """Training FLOPs. Raises ConfigError unless exactly one budget is given and can be converted."""
-        if (self.flops is None) == (self.device_hours is None):
-            raise ConfigError("a plan takes one budget: --flops, or --gpu-hours with --device or --peak-flops")
-        if self.device_hours is not None:
-            if self.hardware is None:
-                allowed = f"--device ({', '.join(DEVICES)}) or --peak-flops"
-                raise ConfigError(f"--gpu-hours {self.device_hours:g} needs a device: {allowed}")
-            budget = self.hardware.flops(self.device_hours)
-        else:
-            budget = float(self.flops or 0.0)
-        if not (budget > 0 and np.isfinite(budget)):
-            raise ConfigError(f"the budget is {budget:g} FLOPs; allowed: a positive, finite number")
-        return budget
-
-
-def hardware_of(device: str | None, peak_flops: float | None, utilisation: float, count: int) -> Hardware | None:
-    """The hardware that options describe; None without a device. Raises ConfigError."""
-    if device is None and peak_flops is None:
-        return None
-    if device is not None and device not in DEVICES:
-        raise ConfigError(f"--device {device!r}; allowed: {', '.join(DEVICES)}, or any by --peak-flops")
-    entry = DEVICES[device] if device is not None else None
-    try:
-        if peak_flops is not None:
-            return Hardware(peak_flops, "given", utilisation, count)
-        return Hardware(entry.peak_flops, entry.source, utilisation, count) if entry else None
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+        return budget_flops(self.flops, self.device_hours, self.hardware)
 
 
 def critical_batch_of(text: str | None) -> CriticalBatch | None:

@@ -9,12 +9,11 @@ from typing import Any
 from scaling_lab.figures.backtest import LAW_NAMES
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS
+from scaling_lab.fits.study_plan import hours_of
+from scaling_lab.fits.trust import LARGEST_ERROR, Evidence, reasons_against
 from scaling_lab.report.formats import count, flops, percent
 
 OFF_BY = (0.25, 0.5, 2.0, 4.0)
-
-# Mean relative error of the backtest above which the report calls it a miss.
-LARGEST_ERROR = 0.03
 
 
 def answer_paragraphs(data: StudyData, bytes_per_token: float | None) -> list[str]:
@@ -121,10 +120,28 @@ def _contradiction(planned: Sequence[Mapping[str, Any]], data: StudyData) -> lis
 
 def plan_notes(data: StudyData) -> list[str]:
     """What the plan warns of, each once, with the budgets that it is about."""
+    return _with_budgets(data.plan["budgets"], [budget["warnings"] for budget in data.plan["budgets"]])
+
+
+def reasons_not_to_trust(data: StudyData) -> list[str]:
+    """What speaks against the plan, each once, with the budgets that it is about; often nothing."""
+    surface = data.fit(data.plan["basis"]) if data.plan["basis"] else None
+    record = surface.record if surface else None
+    evidence = Evidence(data.plan, data.backtest, data.noise, data.approaches, data.sensitivity, record)
     budgets = data.plan["budgets"]
+    return _with_budgets(budgets, [[r["message"] for r in reasons_against(b, evidence)] for b in budgets])
+
+
+def hours_rows(data: StudyData) -> list[dict[str, Any]]:
+    """Hours of every budget by device; the devices are those of `science.hardware`."""
+    return [{"flops": budget["flops"], "hours": hours_of(budget["flops"], None)} for budget in data.plan["budgets"]]
+
+
+def _with_budgets(budgets: Sequence[Mapping[str, Any]], texts: Sequence[Sequence[str]]) -> list[str]:
+    """Each text once, with the budgets that it is about."""
     notes: dict[str, list[str]] = {}
-    for budget in budgets:
-        for note in budget["warnings"]:
+    for budget, own in zip(budgets, texts, strict=True):
+        for note in own:
             notes.setdefault(note, []).append(flops(budget["flops"]))
     return [
         f"{note} ({'all budgets' if len(about) == len(budgets) else ', '.join(about) + ' FLOPs'})"

@@ -45,6 +45,12 @@ _CAPTIONS = {
         "models of the plan. N counts {params}. In the grey region no run was trained: everything there is "
         "extrapolation.",
     ),
+    "regret": (
+        "What another size costs",
+        "Compute wasted by a model of another size than the best at the same budget: how far the budget exceeds what "
+        "reaches the same loss at its best size. Lines are medians over the bootstrap, bands reach the bound "
+        "that 90 % of it stay under, dotted lines mark the best sizes. N counts {params}.",
+    ),
     "backtest": (
         "Backtest",
         "The most expensive runs, predicted by laws that were fitted without them: predicted against measured loss, "

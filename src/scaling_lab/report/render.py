@@ -75,6 +75,8 @@ def study_view(data: StudyData, datasets: Sequence[provenance.Dataset]) -> dict[
         "paragraphs": answer.answer_paragraphs(data, ratio),
         "plan": answer.plan_rows(data, ratio),
         "plan_notes": answer.plan_notes(data),
+        "against": answer.reasons_not_to_trust(data) if plans else [],
+        "hours": answer.hours_rows(data) if plans else [],
         "regret": answer.regret_rows(data),
         "backtest": data.backtest,
         "approaches": choices.approach_view(data) if plans else None,

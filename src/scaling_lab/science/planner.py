@@ -135,7 +135,7 @@ def size_regret(
     budgets = flops * np.geomspace(1 / FRONTIER_DEPTH, 1, FRONTIER_POINTS)
     frontier: Optimum = numerical_optimum(some, budgets, flops_per_token, params_range, law.law.function)
     above = np.maximum(losses - frontier.loss[:, -1:], 0.0)
-    waste = np.array([_waste(row, edge, budgets) for row, edge in zip(losses, frontier.loss, strict=True)])
+    waste = np.array([wasted_compute(row, edge, budgets) for row, edge in zip(losses, frontier.loss, strict=True)])
     return Regret(
         params=sizes,
         loss=np.median(above, axis=0),
@@ -161,8 +161,10 @@ def quantity(value: float, draws: Any) -> Quantity:
     return Quantity(value, intervals)
 
 
-def _waste(losses: Array, frontier: Array, budgets: Array) -> Array:
-    """Per cent by which the budget exceeds the one that reaches `losses` at its optimum; infinite beyond the table."""
+def wasted_compute(losses: Array, frontier: Array, budgets: Array) -> Array:
+    """Per cent by which the last of `budgets` exceeds the one that reaches `losses` at its optimum; infinite beyond the
+    first. frontier: the loss of the optimum at each budget, falling.
+    """
     equivalent = np.exp(np.interp(-losses, -frontier, np.log(budgets)))
     return np.where(losses > frontier[0], np.inf, 100 * (budgets[-1] / equivalent - 1))
 

@@ -1,4 +1,4 @@
-"""How far an answer hangs on choices: Huber's delta, single runs, the transient, how N and FLOPs are counted.
+"""How far an answer hangs on choices: Huber's delta, single runs, cheap runs, how N and FLOPs are counted.
 
 Every variation is a named filter or option, and says how many runs it left out; nothing is dropped silently.
 """
@@ -58,17 +58,6 @@ def vary_outliers(base: FitResult, counts: tuple[int, ...] = (1, 2, 5)) -> tuple
         for name, order in rankings.items()
         for k in counts
         if k < n
-    )
-
-
-def vary_transient(
-    base: FitResult, progress: Array, thresholds: tuple[float, ...] = (0.05, 0.1, 0.2)
-) -> tuple[Variation, ...]:
-    """Without the points before a share of their schedule; `progress` [n] is 0 at its start (Choshen et al. 2024)."""
-    form = Form(base.law, base.variables)
-    return tuple(
-        _vary("transient", f"progress of at least {t:g}", form, base.loss, base.objective, np.asarray(progress >= t))
-        for t in thresholds
     )
 
 

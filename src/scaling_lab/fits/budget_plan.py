@@ -1,0 +1,142 @@
+"""One budget of a study's plan: the nearest model that can be built, its loss, and what to be wary of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scaling_lab.config import TrainingConfig
+from scaling_lab.fits.decision import plan_block, quantity_json
+from scaling_lab.fits.stored import StoredFit
+from scaling_lab.recipes import batch_tokens, peak_learning_rate
+from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Shape
+from scaling_lab.science.bootstrap import percentile_interval
+from scaling_lab.science.planner import (
+    LEVELS,
+    BudgetPlan,
+    FittedLaw,
+    Quantity,
+    extrapolation_decades,
+    plan_budget,
+    predicted_loss,
+)
+from scaling_lab.science.shapes import ShapeFamily
+
+FAR = 1.0  # decades beyond the largest run from which a plan carries a warning
+MAX_EDGE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all budgets of a plan share."""
+
+    surface: StoredFit | None
+    isoflop: StoredFit | None
+    law: FittedLaw | None
+    params: ParamsConvention
+    flops: FlopsConvention
+    family: ShapeFamily | None  # None: no run is of a Transformer
+    least_flops: float
+    largest: dict[str, float]
+    training: TrainingConfig
+    seed: int
+
+
+def plan_one(study: Study, flops: float) -> dict[str, Any]:
+    """The plan of a budget in training FLOPs by the study's convention, as JSON."""
+    family, plan = study.family, None
+    if family is None:
+        message = "only Transformers are planned, and the study finished none: a plan continues their shapes"
+        return {"flops": flops, "status": "refused", "warnings": [message]}
+    if study.law is not None:
+        plan = plan_budget(study.law, flops, family.flops_per_token, family.params_range, study.seed)
+    power_law = _isoflop_optimum(study.isoflop, flops) if study.isoflop else None
+    if plan is not None:
+        target = plan.params.value
+    elif power_law is not None:
+        target = power_law["params_opt"].value
+    else:
+        message = "the laws of L(N, D) and the IsoFLOP power laws were all refused; see `reasons`"
+        return {"flops": flops, "status": "refused", "warnings": [message]}
+    model = _model(study, family, target, flops)
+    beyond = {
+        "flops_decades": extrapolation_decades(flops, study.largest["flops"]),
+        "params_decades": extrapolation_decades(target, study.largest["params"]),
+        "tokens_decades": extrapolation_decades(model["tokens"], study.largest["tokens"]),
+    }
+    return {
+        "flops": flops,
+        "status": "ok",
+        "law": plan_block(plan) if plan else None,
+        "isoflop": {name: quantity_json(value) for name, value in power_law.items()} if power_law else None,
+        "model": model,
+        "extrapolation": beyond,
+        "warnings": _warnings(study, plan, power_law, beyond, model),
+    }
+
+
+def _isoflop_optimum(fit: StoredFit, flops: float) -> dict[str, Quantity]:
+    """N* and D* of the power laws through the profiles' minima."""
+
+    def at(exponent: str, coefficient: str) -> Quantity:
+        value = fit.value(coefficient) * flops ** fit.value(exponent)
+        draws = fit.draws[coefficient] * flops ** fit.draws[exponent]
+        return Quantity(value, tuple(percentile_interval(draws, level) for level in LEVELS))
+
+    return {"params_opt": at("a", "params_coefficient"), "tokens_opt": at("b", "tokens_coefficient")}
+
+
+def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> dict[str, Any]:
+    """The buildable model nearest to the optimal size, trained on the tokens that the budget pays for."""
+    shape: Shape = family.nearest(params)
+    per_token = shape.flops_per_token(family.flops_convention)
+    batch = batch_tokens(shape, flops / per_token, study.training)
+    steps = max(1, round(flops / per_token / batch))
+    tokens, own = steps * batch, shape.params(family.params_convention)
+    loss = predicted_loss(study.law, own, tokens, study.seed) if study.law else None
+    return {
+        **asdict(shape),
+        "params": own,
+        "params_non_embedding": shape.params_non_embedding,
+        "params_total": shape.params_total,
+        "flops_per_token": per_token,
+        "batch_tokens": batch,
+        "learning_rate": peak_learning_rate(shape, tokens, study.training),
+        "schedule": study.training.schedule.model_dump(mode="json"),
+        "steps": steps,
+        "tokens": tokens,
+        "tokens_per_param": tokens / own,
+        "flops": float(per_token * tokens),
+        "loss": quantity_json(loss) if loss else None,
+    }
+
+
+def _warnings(
+    study: Study,
+    plan: BudgetPlan | None,
+    power_law: dict[str, Quantity] | None,
+    beyond: dict[str, float],
+    model: dict[str, Any],
+) -> list[str]:
+    notes = []
+    if plan is None:
+        notes.append("no law of L(N, D): size and tokens are the IsoFLOP power laws', and no loss is predicted")
+        if beyond["flops_decades"] > 0:
+            notes.append(
+                "the IsoFLOP intervals hold the noise of the profiles alone; N_opt(C) bends where heads and attention "
+                "are counted, and neither that nor the parabolas' bias is in them"
+            )
+    if study.surface and study.surface.document["diagnostics"]["offset_identified"] is False:
+        notes.append("the irreducible loss is not identified by the runs: losses far beyond them are not supported")
+    for name, decades in beyond.items():
+        if decades > FAR:
+            notes.append(f"{name.removesuffix('_decades')}: {decades:.1f} decades beyond the largest run")
+    if plan is not None and plan.edge_share > MAX_EDGE_SHARE:
+        notes.append(f"{plan.edge_share:.0%} of the draws have no interior optimum")
+    if plan is not None and power_law is not None:
+        wide, other = plan.params.intervals[-1], power_law["params_opt"].intervals[-1]
+        if wide.high < other.low or other.high < wide.low:
+            notes.append("the two approaches disagree: the 95 % intervals of their optimal sizes do not overlap")
+    if beyond["params_decades"] > 0 or beyond["tokens_decades"] > 0:
+        notes.append("batch and learning rate follow the study's rules beyond the sizes that they were tuned on")
+    return notes

@@ -1,0 +1,130 @@
+"""Why a plan is not to be trusted: what its study failed to show, each reason a code and a sentence. Often none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FAR = 10.0  # times the largest run, beyond which nobody has checked that a law holds
+OUTSIDE = 3.0  # times the largest size or token count of the grid
+LARGEST_ERROR = 0.03  # mean relative error of the backtest, above which it is a miss
+FEW_DEGREES = 4  # of freedom of the seed noise
+_VARIED = (
+    "objective",
+    "outliers",
+    "cheapest runs",
+)  # choices of the fit; what N and C count are questions, not choices
+
+Reason = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The documents of a study (None where it has none) and the fit that decides."""
+
+    plan: Mapping[str, Any]
+    backtest: Mapping[str, Any] | None
+    noise: Mapping[str, Any] | None
+    approaches: Mapping[str, Any] | None
+    sensitivity: Mapping[str, Any] | None
+    surface: Mapping[str, Any] | None  # the document of the law that decides
+
+    @property
+    def basis(self) -> str | None:
+        """The law that decides."""
+        basis: str | None = self.plan["basis"]
+        return basis
+
+
+def reasons_against(budget: Mapping[str, Any], evidence: Evidence) -> list[Reason]:
+    """Every reason not to trust the plan of one budget, the weightiest first."""
+    if budget["status"] != "ok":
+        return []
+    sources = (_laws, _backtest, _extrapolation, _spread, _approaches, _seeds)
+    return [{"code": code, "message": text} for source in sources for code, text in source(budget, evidence)]
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def _laws(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """Refused laws, an offset that the runs do not identify, draws without an optimum."""
+    if budget["law"] is None:
+        yield (
+            "no_surface",
+            "no law of L(N, D) could be fitted: size and data are power laws, and no loss is predicted",
+        )
+    for name, reason in evidence.plan["reasons"].items():
+        if reason and reason["code"] != "not_fitted":
+            yield "refused_law", f"{name} was refused: {reason['message']}"
+    if evidence.surface and evidence.surface["diagnostics"].get("offset_identified") is False:
+        yield "offset_not_identified", "the irreducible loss is not identified: losses far beyond the runs are a guess"
+    for note in budget["warnings"]:
+        if "no interior optimum" in note:
+            yield "no_optimum", note
+
+
+def _backtest(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """What the deciding law predicted for the dearest runs without having seen them."""
+    outcome = (evidence.backtest or {"laws": {}})["laws"].get(evidence.basis)
+    if outcome is None or outcome["status"] != "ok":
+        yield "no_backtest", "no backtest supports it: the law could not be fitted without the most expensive runs"
+        return
+    error, share, n = outcome["mean_absolute_relative_error"], outcome["coverage"], outcome["n"]
+    if error > LARGEST_ERROR:
+        yield "failed_backtest", f"fitted without the {n} dearest runs it missed them by {100 * error:.1f} % on average"
+    elif 2 * share < 1:
+        yield "narrow_intervals", f"its intervals held {round(share * n)} of {n} dearest runs that it had not seen"
+
+
+def _extrapolation(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """How far the budget, the size and the tokens lie beyond what was trained."""
+    largest, model = evidence.plan["largest_run"], budget["model"]
+    factor = budget["flops"] / largest["flops"]
+    if factor > 1.001 * FAR:
+        yield "extrapolation", f"the budget is {factor:.3g} times the largest run"
+    for name, value, what in (("params", model["params"], "size"), ("tokens", model["tokens"], "token count")):
+        if value > OUTSIDE * largest[name]:
+            beyond = value / largest[name]
+            yield f"{name}_outside", f"the best {what} is {beyond:.3g} times the largest that was trained"
+
+
+def _spread(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """Choices of the fit that move N* by more than its own interval."""
+    varied = evidence.sensitivity
+    if varied is None or varied["status"] != "ok" or budget["law"] is None:
+        return
+    if abs(varied["flops"] / budget["flops"] - 1) > 0.01:  # it was measured at another budget
+        return
+    wide = budget["law"]["params_opt"]["intervals"]
+    for group in _VARIED:
+        sizes = varied["spread"].get(group, {}).get("params")
+        if sizes and wide and (sizes["low"] < wide[-1]["low"] or sizes["high"] > wide[-1]["high"]):
+            yield (
+                "choice_decides",
+                (
+                    f"another choice of {group} puts N* between {sizes['low']:.3g} and {sizes['high']:.3g}, outside"
+                    f" its {100 * wide[-1]['level']:.0f} % interval"
+                ),
+            )
+
+
+def _approaches(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """Approaches that contradict each other about N* at this budget."""
+    for pair in (evidence.approaches or {}).get("disagreements", []):
+        if any(abs(flops / budget["flops"] - 1) < 0.01 for flops in pair["budgets"]):
+            yield (
+                "approaches_disagree",
+                f"{pair['first']} and {pair['second']} disagree about N* beyond their intervals",
+            )
+
+
+def _seeds(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """Too few seeds to know the noise."""
+    noise = evidence.noise
+    if noise is None or noise["status"] != "ok":
+        yield "no_seeds", "no cell has three seeds: what a run differs by from its like is not measured"
+    elif noise["pooled"]["degrees_of_freedom"] < FEW_DEGREES:
+        freedom = noise["pooled"]["degrees_of_freedom"]
+        yield "few_seeds", f"the noise of seeds rests on {freedom} degrees of freedom"
