@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from scaling_lab.failures import last_words, slurm_verdicts
+from scaling_lab.slurm import note_end
 
 STARTED = "rule train:\n    wildcards: run={}\n"
 ENDED = "slurmstepd: error: *** JOB {} ON n2 CANCELLED AT 2026-11-22T23:15:02{} ***\n"
@@ -32,6 +33,13 @@ def test_a_pack_tells_of_all_that_it_started_and_a_newer_job_wins(tmp_path: Path
     verdicts = slurm_verdicts(tmp_path)
     assert "job 8" in verdicts["a"]
     assert "job 9" in verdicts["b"]
+
+
+@pytest.mark.parametrize(("state", "said"), [("NODE_FAIL", "node fail"), ("OUT_OF_MEMORY", "out of memory")])
+def test_what_slurm_itself_does_not_write_into_the_log(tmp_path: Path, state: str, said: str) -> None:
+    write_log(tmp_path, "rule_train/a/7.log", STARTED.format("a"))
+    note_end(tmp_path / "logs" / "slurm", "7", state)
+    assert slurm_verdicts(tmp_path) == {"a": f"SLURM job 7 ended: {said}"}
 
 
 def test_a_job_that_failed_by_itself_has_no_verdict(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a job costs on SLURM besides its work: run on a throw-away cluster of this machine (root, Debian's slurm-wlm).
+"""What a job costs on SLURM besides its work: run on a throw-away cluster of this machine (root on Debian).
 
 python benchmarks/slurm/run.py bare --jobs 1000          # the scheduler alone: sbatch of `true`
 python benchmarks/slurm/run.py study --jobs 64           # through Snakemake, one SLURM job for each cell
@@ -6,6 +6,7 @@ python benchmarks/slurm/run.py study --jobs 64 --pack 16 # the same cells, sixte
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -30,20 +31,22 @@ rule cell:
 """
 
 
-def bare(jobs: int) -> None:
-    """Seconds for `jobs` jobs that do nothing, from the first submission to an empty queue."""
-    began = time.monotonic()
+def bare(jobs: int, cluster: Cluster) -> None:
+    """What `jobs` jobs that do nothing cost, from the first submission to the last end."""
+    began, before = time.monotonic(), cluster.controller_cpu_s()
     for _ in range(jobs):
         call("sbatch", "--output=/dev/null", "--mem=100", "--wrap=true")
     submitted = time.monotonic()
     wait_until(lambda: not call("squeue", "--noheader").strip(), "an empty queue", 3600)
     ended = time.monotonic()
-    print(f"{jobs} bare jobs: {submitted - began:.1f} s to submit, {ended - began:.1f} s in all")
-    print(f"{(ended - began) / jobs:.3f} s a job")
+    a_job = (ended - began) / jobs
+    print(f"{jobs} bare jobs: {(submitted - began) / jobs:.3f} s a job to submit, {a_job:.3f} s to the end of the last")
+    print(f"processor time of slurmctld: {(cluster.controller_cpu_s() - before) / jobs:.4f} s a job")
 
 
-def study(jobs: int, pack: int) -> None:
-    """Seconds for `jobs` cells that do nothing through Snakemake, `pack` of them to a SLURM job."""
+def study(jobs: int, pack: int, cluster: Cluster) -> None:
+    """What `jobs` cells that do nothing cost through Snakemake, `pack` of them to a SLURM job."""
+    before = cluster.controller_cpu_s()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "Snakefile").write_text(SNAKEFILE.format(jobs=jobs))
         command = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "profiles" / "slurm"), "--quiet", "all"]
@@ -51,15 +54,17 @@ def study(jobs: int, pack: int) -> None:
         subprocess.run([*command, "--group-components", f"cells={pack}"], cwd=folder, check=True)
         wall = time.monotonic() - began
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    login_node = spent.ru_utime + spent.ru_stime
-    allocated = sum(map(_seconds, call("squeue", "--states=all", "--noheader", "--format=%M").split()))
+    rows = [line.split() for line in call("sacct", "--noheader", "--format=JobID,TotalCPU").splitlines()]
+    nodes = sum(_seconds(cpu) for job, cpu in rows if "." not in job)  # its steps are in it
     print(f"{jobs} cells, {pack} to a job: {wall:.0f} s in all, {wall / jobs:.2f} s a cell")
-    print(f"allocated {allocated / jobs:.2f} s a cell; Snakemake itself {login_node / jobs:.3f} CPU s a cell")
+    print(f"processor time on the nodes: {nodes / jobs:.2f} s a cell")
+    print(f"of Snakemake where it was started: {(spent.ru_utime + spent.ru_stime) / jobs:.3f} s a cell")
+    print(f"of slurmctld: {(cluster.controller_cpu_s() - before) / jobs:.4f} s a cell")
 
 
-def _seconds(elapsed: str) -> int:
+def _seconds(elapsed: str) -> float:
     """Seconds of SLURM's [hours:]minutes:seconds."""
-    return sum(int(part) * 60**power for power, part in enumerate(reversed(elapsed.split(":"))))
+    return sum(float(part) * 60**power for power, part in enumerate(reversed(elapsed.split(":"))))
 
 
 def main() -> None:
@@ -68,12 +73,16 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1000, help="jobs or cells")
     parser.add_argument("--pack", type=int, default=1, help="cells to a SLURM job")
     arguments = parser.parse_args()
-    cluster = Cluster(Path("/tmp/scaling-lab-slurm-benchmark"))
+    cluster = Cluster(Path("/tmp/scaling-lab-slurm-benchmark"), accounting=True)
     with only_cluster():
         cluster.start()
         stop_when_owner_dies(cluster)
+        print(f"load of the machine: {os.getloadavg()[0]:.1f}")
         try:
-            bare(arguments.jobs) if arguments.what == "bare" else study(arguments.jobs, arguments.pack)
+            if arguments.what == "bare":
+                bare(arguments.jobs, cluster)
+            else:
+                study(arguments.jobs, arguments.pack, cluster)
         finally:
             cluster.stop()
 

@@ -62,12 +62,12 @@ def start_again() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
 
 
-def correct_plugin() -> None:
+def correct_plugin(logs: Path) -> None:
     """Correct version 2.8 of snakemake-executor-plugin-slurm, for this process.
 
     It takes `PREEMPTED` and `CANCELLED by 0` for states of a running job, and waits for ever: here a job that is not
     requeued has ended in both, and is submitted again as any that failed. Of a pack that failed it does not tell the
-    state. And it does not hand `--keep-going` on to the job that runs a pack.
+    state, which is told and noted in `logs` here. And it does not hand `--keep-going` on to the job that runs a pack.
     """
     import snakemake_executor_plugin_slurm as plugin
 
@@ -79,11 +79,19 @@ def correct_plugin() -> None:
         for job, state in (states or {}).items():
             if state.split()[0] in BAD_ENDS and job not in told:
                 told.add(job)
-                _say(f"job {job} ended as {state}; in the next attempt its runs go on from their checkpoints")
+                note_end(logs, job, state)
         return states and {job: ended(state) for job, state in states.items()}, seconds
 
     plugin.query_job_status = query_job_status
     plugin.Executor.additional_general_args = lambda executor: f"{arguments(executor)} --keep-going"
+
+
+def note_end(logs: Path, job: str, state: str) -> None:
+    """Say how a job ended, here and at the end of its log, in which `scaling-lab status` looks."""
+    for log in logs.rglob(f"{job}.log"):
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"\n[slurm] job {job} ended as {state}\n")
+    _say(f"job {job} ended as {state}; in the next attempt its runs go on from their checkpoints")
 
 
 def ended(state: str) -> str:

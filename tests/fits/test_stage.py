@@ -224,6 +224,16 @@ def test_the_plan_contains_the_planted_optimum(study: Path, planted: dict[str, f
     assert np.all(np.array(frontier["tokens_opt"]["low"]) < np.array(frontier["tokens_opt"]["high"]))
 
 
+def test_a_rate_rule_that_ends_below_the_planned_size_is_refused_not_a_crash(study: Path, tmp_path: Path) -> None:
+    kaplan_rate = parse_config(TrainingConfig, {"learning_rate": {"rule": "kaplan"}}, "test")
+    plan = tmp_path / "plan.json"
+    make_plan(study / "runs.parquet", study / "fits", study / "backtest.json", plan, at(1e13, 1e25), kaplan_rate)
+    near, far = document(plan)["budgets"]
+    assert near["model"]["learning_rate"] > 0
+    assert (far["status"], far["model"]["learning_rate"]) == ("ok", None)
+    assert "up to 1e10 non-embedding parameters" in far["warnings"][0]
+
+
 def test_the_backtest_scores_each_law(study: Path) -> None:
     backtest = document(study / "backtest.json")
     assert set(backtest["laws"]) == {"hoffmann", "kaplan", "compute"}

@@ -48,7 +48,8 @@ SlurmdPidFile={root}/run/slurmd.%n.pid
 SlurmctldLogFile={root}/log/slurmctld.log
 SlurmdLogFile={root}/log/slurmd.%n.log
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-SlurmdTimeout=10
+SlurmdTimeout=15
+MessageTimeout=30
 KillWait=5
 MinJobAge=300
 SchedulerParameters=bf_interval=2,sched_interval=2
@@ -90,7 +91,7 @@ LogFile={root}/log/slurmdbd.log
 """
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Poll until `condition` holds.
 
     Raises:
@@ -106,7 +107,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) ->
 def call(*command: str, check: bool = True, conf: Path | None = None) -> str:
     """Standard output of a command that must succeed; `conf` is a configuration beside which it finds others."""
     environment = os.environ | ({"SLURM_CONF": str(conf)} if conf else {})
-    result = subprocess.run(command, text=True, capture_output=True, check=False, timeout=60, env=environment)
+    result = subprocess.run(command, text=True, capture_output=True, check=False, timeout=300, env=environment)
     if check and result.returncode:
         raise RuntimeError(f"{' '.join(command)}: {result.stderr.strip()}")
     return result.stdout
@@ -140,25 +141,36 @@ class Cluster:
         self.start_controller()
         for node in NODES:
             self.start_node(node)
-        wait_until(lambda: set(self.nodes().values()) == {"idle"}, "all nodes idle")
+        self.wait_until_idle()
+
+    def wait_until_idle(self) -> None:
+        """Until no node has a job, and all are up."""
+        wait_until(lambda: list(self.nodes().values()) == ["idle"] * len(NODES), "all nodes idle", 180)
 
     def stop(self) -> None:
-        """Stop everything that a pid file under `root` names, and remove the link and the folder."""
+        """End what uses the cluster and every daemon that a pid file names; remove the link and the folder."""
         if LINK.is_symlink() and LINK.readlink().is_relative_to(self.root):
-            call("timeout", "5", "scancel", "--user=root", check=False)
+            self.clear()
             LINK.unlink()
-        self.end("*.pid")
-        for process in _processes_with(f"SLURM_CLUSTER_NAME={NAME}"):  # of jobs: they may outlive SLURM without cgroups
-            _kill(process)
-        shutil.rmtree(self.root, ignore_errors=True)
-
-    def end(self, pid_files: str) -> None:
-        """End the processes that matching files of `run/` name."""
-        for path in sorted((self.root / "run").glob(pid_files), key=_stopping_order):
+        for path in sorted((self.root / "run").glob("*.pid"), key=_stopping_order):
             with suppress(FileNotFoundError):  # a daemon that ends well removes its own
                 if text := path.read_text().strip():
                     _end(int(text))
-                path.unlink()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def clear(self) -> None:
+        """End what uses the cluster: each Snakemake, each job, and what they started and left (no cgroups)."""
+        for path in (self.root / "run").glob("*.user"):
+            with suppress(ProcessLookupError):
+                os.killpg(int(path.name.removesuffix(".user")), signal.SIGKILL)
+            path.unlink()
+        call("timeout", "5", "scancel", "--user=root", check=False)
+        for process in _processes_with(f"SLURM_CLUSTER_NAME={NAME}"):
+            _kill(process)
+
+    def note_user(self, group: int) -> None:
+        """Remember a process group that uses the cluster: it is ended with it, also when its owner is killed."""
+        (self.root / "run" / f"{group}.user").touch()
 
     def start_controller(self) -> None:
         """Start slurmctld from its saved state."""
@@ -168,6 +180,12 @@ class Cluster:
     def stop_controller(self) -> None:
         """Stop slurmctld as its service would."""
         _end(int((self.root / "run" / "slurmctld.pid").read_text()))
+
+    def controller_cpu_s(self) -> float:
+        """Processor seconds that slurmctld has spent."""
+        pid = (self.root / "run" / "slurmctld.pid").read_text().strip()
+        user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def start_node(self, node: str) -> None:
         """Start the slurmd of a node."""
@@ -295,7 +313,7 @@ def _fails(*command: str) -> bool:
 
 
 def _stopping_order(path: Path) -> int:
-    order = ("snakemake", "slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
+    order = ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged")
     return order.index(path.name.split(".")[0])
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.slurm.cluster import Cluster, only_cluster, stop_when_owner_dies, wait_until
+from tests.slurm.cluster import Cluster, call, only_cluster, stop_when_owner_dies, wait_until
 from tests.workflow.conftest import Workflow, copy_repository
 
 ROOT = Path("/tmp/scaling-lab-slurm")
@@ -32,7 +33,11 @@ resources: {flops_per_second: 1.0e+8}
 """
 OVERLAY = ("--configfile", "config/smoke.yaml", "config/cluster.yaml")
 TABLE = "results/tables/cluster/runs.parquet"
-ARGUMENTS = ("--profile", "slurm", TABLE, *OVERLAY)
+QUICK = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
+ARGUMENTS = (*QUICK, TABLE, *OVERLAY)
+
+# Seconds after which something that was waited for will not come, also where a step takes thirty times as long as here.
+LIMIT_S = 1200
 
 
 def require_packages(*packages: str) -> None:
@@ -72,25 +77,43 @@ def cluster(one_cluster: None) -> Iterator[Cluster]:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A suspended trainer: its process, the SLURM job that it is in, and the last step that it saved."""
+
+    process: int
+    job: str
+    saved: int
+
+    def go_on(self) -> None:
+        os.kill(self.process, signal.SIGCONT)
+
+
+@dataclass(frozen=True)
 class Study(Workflow):
     """A clone whose study `cluster` has three runs of no length and one that takes some seconds."""
 
+    cluster: Cluster | None = None
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the study on SLURM; its standard error goes to `snakemake.log`."""
+        assert self.cluster
         command = [sys.executable, "-m", "snakemake", *ARGUMENTS, *arguments]
         with (self.root / "snakemake.log").open("w") as log:
             process = subprocess.Popen(
                 command, cwd=self.root, text=True, stdout=log, stderr=log, start_new_session=True
             )
-        (ROOT / "run" / f"snakemake.{process.pid}.pid").write_text(str(process.pid))  # Cluster.stop ends it
+        self.cluster.note_user(process.pid)
         return process
 
-    def finish(self, process: subprocess.Popen[str], seconds: float = 400) -> str:
+    @property
+    def log(self) -> str:
+        """What the last Snakemake has printed so far."""
+        return (self.root / "snakemake.log").read_text()
+
+    def finish(self, process: subprocess.Popen[str]) -> str:
         """What the study printed, which must have ended well."""
-        code = process.wait(seconds)
-        log = (self.root / "snakemake.log").read_text()
-        assert code == 0, log
-        return log
+        assert process.wait(LIMIT_S) == 0, self.log
+        return self.log
 
     @property
     def folders(self) -> list[Path]:
@@ -107,19 +130,25 @@ class Study(Workflow):
         """Steps at which the long run was started."""
         return read(self.long_run / "summary.json")["started_at_steps"]  # type: ignore[no-any-return]
 
-    def trainer(self) -> int:
-        """Process that trains the long run."""
-        return int(read(self.long_run / "progress.json")["pid"])
+    def hold(self) -> Held:
+        """Suspend the long run's trainer as soon as it has saved something, so that a fault cannot come too late."""
+        progress = self.long_run / "progress.json"
+        wait_until(lambda: any(self.long_run.glob("checkpoints/*.ckpt")) and progress.exists(), "a checkpoint", LIMIT_S)
+        trainer = int(read(progress)["pid"])
+        os.kill(trainer, signal.SIGSTOP)
+        saved = max(int(path.name.split("-")[0]) for path in self.long_run.glob("checkpoints/*.ckpt"))
+        return Held(trainer, self.job(), saved)
 
-    def job(self, cluster: Cluster) -> str:
+    def job(self) -> str:
         """SLURM's id of the job that trains the long run."""
-        return next(
-            job for job, state, comment in cluster.jobs() if state == "RUNNING" and self.long_run.name in comment
-        )
+        assert self.cluster
+        jobs = self.cluster.jobs()
+        return next(job for job, state, comment in jobs if state == "RUNNING" and self.long_run.name in comment)
 
-    def wait_for_checkpoint(self) -> None:
-        """Until the long run trains and has saved something to go on from."""
-        wait_until(lambda: any(self.long_run.glob("checkpoints/*.ckpt")), "a checkpoint", 180)
+    def status(self) -> str:
+        """What `scaling-lab status` says."""
+        program = Path(sys.executable).with_name("scaling-lab")
+        return call(str(program), "status", "--results", str(self.root / "results"))
 
 
 def read(path: Path) -> Any:
@@ -142,9 +171,46 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study
 
 
+@pytest.fixture(scope="session")
+def begun(prepared: Study, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """One whose short runs are finished as well."""
+    study = copy(prepared, tmp_path_factory.mktemp("slurm") / "clone")
+    summaries = [str(folder.relative_to(study.root) / "summary.json") for folder in study.folders[:-1]]
+    result = study.snakemake(*summaries, *OVERLAY)
+    assert result.returncode == 0, result.stdout
+    return study
+
+
+def copy(study: Study, target: Path, cluster: Cluster | None = None) -> Study:
+    shutil.copytree(study.root, target, symlinks=True)
+    return Study(target, cluster)
+
+
 @pytest.fixture
-def study(prepared: Study, cluster: Cluster, tmp_path: Path) -> Iterator[Study]:
-    """A copy of the prepared clone for one test; what the test started and left is stopped."""
-    shutil.copytree(prepared.root, tmp_path / "clone", symlinks=True)
-    yield Study(tmp_path / "clone")
-    cluster.end("snakemake.*.pid")
+def quiet_cluster(cluster: Cluster) -> Iterator[Cluster]:
+    """All nodes wait for work; what a test leaves on them is ended."""
+    cluster.wait_until_idle()
+    yield cluster
+    cluster.clear()
+
+
+@pytest.fixture
+def fresh_study(prepared: Study, quiet_cluster: Cluster, tmp_path: Path) -> Study:
+    """A study that has trained nothing."""
+    return copy(prepared, tmp_path / "clone", quiet_cluster)
+
+
+@pytest.fixture
+def study(begun: Study, quiet_cluster: Cluster, tmp_path: Path) -> Study:
+    """A study of which the long run is left."""
+    return copy(begun, tmp_path / "clone", quiet_cluster)
+
+
+def assert_complete(study: Study, *interrupted: Held) -> None:
+    """All is trained, the long run in one attempt more than were interrupted, each from what the one before saved."""
+    assert (study.root / TABLE).exists()
+    first, *others = study.starts()
+    assert first == 0
+    assert len(others) == len(interrupted)
+    assert all(start >= held.saved > 0 for start, held in zip(others, interrupted, strict=True)), "work was lost"
+    assert [read(folder / "summary.json")["started_at_steps"] for folder in study.folders[:-1]] == [[0]] * 3

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.slurm.cluster import Cluster, call
-from tests.slurm.conftest import PACKAGES, ROOT, Study, require_packages, running
+from tests.slurm.conftest import PACKAGES, ROOT, Study, assert_complete, require_packages, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
@@ -18,10 +18,8 @@ def cluster(one_cluster: None) -> Iterator[Cluster]:
 
 def test_a_cancelled_job_is_submitted_again_with_sacct(study: Study, cluster: Cluster) -> None:
     process = study.start("--slurm-status-command", "sacct")
-    study.wait_for_checkpoint()
-    job = study.job(cluster)
-    call("scancel", job)
+    held = study.hold()
+    call("scancel", held.job)
     log = study.finish(process)
-    assert f"SLURM-job '{job}' failed, SLURM status is: 'CANCELLED'" in log
-    assert len(study.starts()) == 2
-    assert study.starts()[1] > 0
+    assert f"SLURM-job '{held.job}' failed, SLURM status is: 'CANCELLED'" in log
+    assert_complete(study, held)

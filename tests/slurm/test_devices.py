@@ -22,11 +22,12 @@ training: {batch: {coefficient: 256, exponent: 0}}
 """
 
 
-def test_two_devices_are_one_job_of_one_task_that_asks_for_two_gpus(study: Study, cluster: Cluster) -> None:
+def test_two_devices_are_one_job_of_one_task_that_asks_for_two_gpus(fresh_study: Study, cluster: Cluster) -> None:
+    study = fresh_study
     use_study(study, STUDY)
     (study.root / "config" / "cluster.yaml").write_text(CONFIG)
     process = study.start()
-    wait_until(lambda: any("rule_train_wildcards" in comment for _, _, comment in cluster.jobs()), "the job", 120)
+    wait_until(lambda: any("rule_train_wildcards" in comment for _, _, comment in cluster.jobs()), "the job")
     job = next(number for number, _, comment in cluster.jobs() if "rule_train_wildcards" in comment)
     fields = dict(field.split("=", 1) for field in call("scontrol", "show", "job", job).split() if "=" in field)
     assert (fields["NumTasks"], fields["NumCPUs"], fields["TresPerJob"]) == ("1", "2", "gres:gpu:2")

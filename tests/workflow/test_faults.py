@@ -48,7 +48,7 @@ def test_a_killed_study_goes_on_to_the_same_bits(finished: Workflow, workflow: W
     process = subprocess.Popen(command, cwd=workflow.root, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def is_under_way(folder: Path) -> bool:
-        return any((folder / "checkpoints").glob("*.ckpt")) and not (folder / "summary.json").exists()
+        return has_checkpoint(folder) and not (folder / "summary.json").exists()
 
     wait_for(lambda: any(map(is_under_way, lost)), process)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
@@ -65,6 +65,20 @@ def test_a_killed_study_goes_on_to_the_same_bits(finished: Workflow, workflow: W
     for folder in lost:
         whole = finished.root / folder.relative_to(workflow.root)
         assert losses(folder) == losses(whole)
+
+
+def test_a_trainer_that_is_asked_to_stop_is_started_again_by_the_same_snakemake(workflow: Workflow) -> None:
+    """By the `retries` of profiles/default: no cluster, and no hand."""
+    (lost,) = longest_runs(workflow, 1)
+    shutil.rmtree(lost)
+    shutil.rmtree(workflow.root / "results" / "tables")
+    command = [sys.executable, "-m", "snakemake", TABLE, *SMOKE]
+    process = subprocess.Popen(command, cwd=workflow.root, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_for(lambda: has_checkpoint(lost) and (lost / "progress.json").exists(), process)
+    os.kill(json.loads((lost / "progress.json").read_text())["pid"], signal.SIGTERM)
+    assert process.wait(300) == 0
+    first, second = json.loads((lost / "summary.json").read_text())["started_at_steps"]
+    assert first == 0 < second
 
 
 def losses(folder: Path) -> object:

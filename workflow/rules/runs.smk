@@ -110,10 +110,14 @@ rule simulate:
         "results/logs/simulate/{run}.log",
     wildcard_constraints:
         run="simulated-[^/]+",
+    group:
+        "simulate"
     conda:
         "../../envs/cpu.yaml"
     resources:
         mem_mb=1000,
-        runtime=5,
+        runtime=1,
+        pack_place=1,
+        mpi=0,
     shell:
         "scaling-lab simulate {input.spec} > {log} 2>&1"

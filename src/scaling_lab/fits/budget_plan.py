@@ -94,6 +94,7 @@ def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> di
     steps = max(1, round(flops / per_token / batch))
     tokens, own = steps * batch, shape.params(family.params_convention)
     loss = predicted_loss(study.law, own, tokens, study.seed) if study.law else None
+    rate, refusal = _rate(shape, tokens, study.training)
     return {
         **asdict(shape),
         "params": own,
@@ -101,7 +102,8 @@ def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> di
         "params_total": shape.params_total,
         "flops_per_token": per_token,
         "batch_tokens": batch,
-        "learning_rate": peak_learning_rate(shape, tokens, study.training),
+        "learning_rate": rate,
+        "learning_rate_refused": refusal,
         "schedule": study.training.schedule.model_dump(mode="json"),
         "steps": steps,
         "tokens": tokens,
@@ -111,6 +113,14 @@ def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> di
     }
 
 
+def _rate(shape: Shape, tokens: float, training: TrainingConfig) -> tuple[float | None, str | None]:
+    """The recipe's peak rate, or why its rule gives none: Eq D.1 of Kaplan et al. 2020 ends at 1e10 parameters."""
+    try:
+        return peak_learning_rate(shape, tokens, training), None
+    except ValueError as error:
+        return None, str(error)
+
+
 def _warnings(
     study: Study,
     plan: BudgetPlan | None,
@@ -118,7 +128,7 @@ def _warnings(
     beyond: dict[str, float],
     model: dict[str, Any],
 ) -> list[str]:
-    notes = []
+    notes = [f"no peak learning rate: {refusal}"] if (refusal := model["learning_rate_refused"]) else []
     if plan is None:
         notes.append("no law of L(N, D): size and tokens are the IsoFLOP power laws', and no loss is predicted")
         if beyond["flops_decades"] > 0:
