@@ -6,6 +6,7 @@ from typing import Any
 
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import FLOPS, PARAMS
+from scaling_lab.fits.trust import BASIS
 from scaling_lab.report.formats import flops
 
 APPROACHES = {
@@ -25,8 +26,6 @@ CAUSES = {
     "schedule": "losses from before the end of a schedule",
     "convention": "what N and C count",
 }
-# The row of the table that the plan rests on, by the plan's basis.
-BASIS = {"hoffmann": "parametric", "kaplan": "kaplan", "isoflop": "isoflop_parabola"}
 FORMS = {"hoffmann": "Hoffmann's", "kaplan": "Kaplan's"}
 _GROUPS = {
     "objective": "objective of the fit",
