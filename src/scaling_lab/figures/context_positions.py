@@ -12,6 +12,7 @@ from scaling_lab.figures.marks import say_missing, with_bars
 from scaling_lab.figures.style import (
     BLUE,
     GREY,
+    legend_below,
     log_counts,
     log_loss,
     new_figure,
@@ -30,6 +31,7 @@ def context_positions(data: StudyData) -> Drawing:
         return drawing
     _losses(left, fit, drawing)
     _powers(right, fit, drawing)
+    legend_below(figure, [left], 3)
     return drawing
 
 
@@ -53,7 +55,7 @@ def _losses(axes: Axes, fit: Fit, drawing: Drawing) -> None:
     log_counts(axes)
     log_loss(axes)
     axes.set(xlabel="position T in the context", ylabel="test loss at T, nats per token")
-    axes.legend(title="N, and the law along its context", fontsize=9, loc="upper right")
+    axes.set_title("N, and the law along its context, below")
 
 
 def _powers(axes: Axes, fit: Fit, drawing: Drawing) -> None:

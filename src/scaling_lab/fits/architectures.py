@@ -42,12 +42,21 @@ class Models:
 
     @property
     def baseline(self) -> list[int]:
-        """Transformers, by size, that no other of at most as many parameters beats."""
+        """Transformers, by size, on the lower convex hull of log loss over log N: shapes off it are not the best."""
         kept: list[int] = []
         for place in self.of("transformer"):
-            if not kept or self.loss[place] < self.loss[kept[-1]]:
-                kept.append(place)
+            if kept and self.loss[place] >= self.loss[kept[-1]]:
+                continue  # a smaller one is no worse
+            while len(kept) > 1 and self._slope(kept[-1], place) <= self._slope(kept[-2], kept[-1]):
+                kept.pop()
+            kept.append(place)
         return kept
+
+    def _slope(self, small: int, large: int) -> float:
+        """Of log loss over log N between two models; minus infinity between equal sizes."""
+        distance = float(np.log(self.params["params_with_reuse"][large] / self.params["params_with_reuse"][small]))
+        fall = float(np.log(self.loss[large] / self.loss[small]))
+        return fall / distance if distance > 0 else -np.inf
 
 
 def fit_architectures(table: RunTable, options: FitOptions) -> FitRecord:
@@ -113,6 +122,7 @@ def _described(table: RunTable, models: Models) -> dict[str, Any]:
     chosen = np.isin(np.arange(len(table)), models.rows)
     return {
         "series": [_series_name(table, row) for row in range(len(table))], "best_rate": chosen, "rates_tried": tried,
+        "baseline": np.isin(np.arange(len(table)), [models.rows[place] for place in models.baseline]),
     }  # fmt: skip
 
 
