@@ -354,12 +354,15 @@ class FitConfig(Frozen):
 
 
 FitName = Literal[
+    "params", "tokens", "compute", "kaplan", "hoffmann", "isoflop",
+    "envelope", "overshoot", "corrections", "data_limits", "head_to_head", "tuning",
     "params", "tokens", "compute", "kaplan", "hoffmann", "isoflop", "early_stopped", "stopping_bound", "shape",
     "architectures", "transfer", "context", "learning_rate", "datasets",
 ]  # fmt: skip
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
     "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest",
+    "horizons", "overshoot", "corrections", "data_limits", "head_to_head", "tuning",
     "regret", "overfitting", "early_stopping", "shape", "depth_transfer", "architectures", "architecture_positions",
     "transfer", "context_positions", "context_sizes", "learning_rate", "schedules", "datasets",
 ]  # fmt: skip

@@ -413,3 +413,14 @@ def test_models_without_layers_and_runs_that_never_decay_are_left_out(rows: Rows
     )
     run_fit("params", alone, alone, runs.parent / "alone", OPTIONS)
     assert "annealed" not in [entry["name"] for entry in document(runs.parent / "alone" / "params.json")["filters"]]
+
+
+def test_a_study_without_transformers_plans_nothing_and_says_so(rows: Rows, write_runs: Write) -> None:
+    runs = write_runs([row | {"architecture": "lstm"} for row in rows])
+    plan = runs.parent / "plan.json"
+    make_plan(runs, fit_all(runs, ("isoflop",)), untested(plan), plan, at(1e14), TRAINING)
+    found = document(plan)
+    assert found["basis"] is None
+    assert found["frontier"] is None
+    assert found["budgets"][0]["status"] == "refused"
+    assert "only Transformers are planned" in found["budgets"][0]["warnings"][0]

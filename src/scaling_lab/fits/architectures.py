@@ -42,21 +42,21 @@ class Models:
 
     @property
     def baseline(self) -> list[int]:
-        """Transformers, by size, on the lower convex hull of log loss over log N: shapes off it are not the best."""
+        """Transformers, by size, on the lower convex hull of log L over log N: those that are the best of their size,
+        also where the only ones of a size are deeper than is good for them.
+        """
         kept: list[int] = []
         for place in self.of("transformer"):
             if kept and self.loss[place] >= self.loss[kept[-1]]:
-                continue  # a smaller one is no worse
-            while len(kept) > 1 and self._slope(kept[-1], place) <= self._slope(kept[-2], kept[-1]):
+                continue
+            while len(kept) > 1 and self._slope(kept[-2], kept[-1]) >= self._slope(kept[-2], place):
                 kept.pop()
             kept.append(place)
         return kept
 
-    def _slope(self, small: int, large: int) -> float:
-        """Of log loss over log N between two models; minus infinity between equal sizes."""
-        distance = float(np.log(self.params["params_with_reuse"][large] / self.params["params_with_reuse"][small]))
-        fall = float(np.log(self.loss[large] / self.loss[small]))
-        return fall / distance if distance > 0 else -np.inf
+    def _slope(self, first: int, second: int) -> float:
+        params = self.params["params_with_reuse"]
+        return float(np.log(self.loss[second] / self.loss[first]) / np.log(params[second] / params[first]))
 
 
 def fit_architectures(table: RunTable, options: FitOptions) -> FitRecord:
@@ -120,9 +120,10 @@ def _described(table: RunTable, models: Models) -> dict[str, Any]:
     rates = table.numbers("learning_rate")
     tried = [len({rates[other] for other, name in enumerate(names) if name == own}) for own in names]
     chosen = np.isin(np.arange(len(table)), models.rows)
+    baseline = np.isin(np.arange(len(table)), [models.rows[place] for place in models.baseline])
     return {
         "series": [_series_name(table, row) for row in range(len(table))], "best_rate": chosen, "rates_tried": tried,
-        "baseline": np.isin(np.arange(len(table)), [models.rows[place] for place in models.baseline]),
+        "baseline": baseline,
     }  # fmt: skip
 
 

@@ -9,18 +9,24 @@ from scaling_lab.errors import ConfigError
 from scaling_lab.fits.architectures import fit_architectures
 from scaling_lab.fits.compute import fit_compute
 from scaling_lab.fits.context import fit_context
+from scaling_lab.fits.corrections import fit_corrections
+from scaling_lab.fits.data_limits import fit_data_limits
 from scaling_lab.fits.datasets import fit_datasets
 from scaling_lab.fits.early_stopped import fit_early_stopped
+from scaling_lab.fits.envelope import fit_training_envelope
+from scaling_lab.fits.head_to_head import fit_head_to_head
 from scaling_lab.fits.isoflop import fit_isoflop_profiles
 from scaling_lab.fits.learning_rate import fit_learning_rate
 from scaling_lab.fits.one_variable import fit_params, fit_tokens
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, write_record
+from scaling_lab.fits.overshoot import fit_overshoot
 from scaling_lab.fits.shape import fit_shape
 from scaling_lab.fits.stopping_bound import fit_stopping_bound
 from scaling_lab.fits.surface import fit_hoffmann, fit_kaplan
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.fits.transfer import fit_transfer
+from scaling_lab.fits.tuning import fit_tuning
 
 FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "params": fit_params,
@@ -29,6 +35,10 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
     "kaplan": fit_kaplan,
     "hoffmann": fit_hoffmann,
     "isoflop": fit_isoflop_profiles,
+    "overshoot": fit_overshoot,
+    "data_limits": fit_data_limits,
+    "head_to_head": fit_head_to_head,
+    "tuning": fit_tuning,
     "early_stopped": fit_early_stopped,
     "shape": fit_shape,
     "architectures": fit_architectures,
@@ -40,6 +50,8 @@ FITS: Mapping[str, Callable[[RunTable, FitOptions], FitRecord]] = {
 """Every fit of the table of runs by name. A new fit is one function and its entry here."""
 
 CURVE_FITS: Mapping[str, Callable[[RunTable, Path, FitOptions], FitRecord]] = {
+    "envelope": fit_training_envelope,
+    "corrections": fit_corrections,
     "stopping_bound": fit_stopping_bound,
 }
 """Every fit that reads the learning curves as well."""
