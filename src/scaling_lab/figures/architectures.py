@@ -15,7 +15,7 @@ COUNTS = {"N": "non-embedding parameters, each once", "reuse_N": "non-embedding 
 
 
 def architectures(data: StudyData) -> Drawing:
-    """A panel per count of N that differs, and one of the excess. Grey: rejected rates, Transformers off the best."""
+    """A panel per count of N that differs, and one of the excess in per cent. Grey: rates that validation rejected."""
     fit = data.fit("architectures")
     reused = fit is not None and not np.array_equal(fit.points["N"], fit.points["reuse_N"])
     figure, panels = new_figure(3 if reused else 2, 15.5 if reused else 11.5, 5.2)
@@ -33,15 +33,14 @@ def _losses(axes: Axes, fit: Fit, count: str, data: StudyData, drawing: Drawing)
     points = fit.points
     best = points["best_rate"].astype(bool)
     for place, name in enumerate(_series_names(fit)):
-        shown = best if name != "transformer" else points["baseline"].astype(bool)
-        own = (points["series"] == name) & shown
+        own = (points["series"] == name) & best
         order = np.argsort(points[count][own])
         params, loss = points[count][own][order], points["loss"][own][order]
         lined = points["baseline"][own][order].astype(bool) if name == "transformer" else np.ones(len(order), bool)
         axes.plot(params[lined], loss[lined], color=colour_of(place), linewidth=1.2)
         axes.plot(params, loss, marker_of(place), color=colour_of(place), label=name)
         drawing.record(count, name, params=params, loss_nats=loss)
-        others = (points["series"] == name) & ~shown
+        others = (points["series"] == name) & ~best
         axes.plot(points[count][others], points["loss"][others], marker_of(place), color=GREY, markersize=4, zorder=1)
     log_counts(axes)
     log_loss(axes)
