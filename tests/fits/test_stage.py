@@ -111,10 +111,10 @@ def test_hoffmann_recovers_the_planted_law(study: Path, planted: dict[str, float
     assert abs(exponents[1] - exponents[0]) > 0.02
 
 
-def test_one_variable_fits_report_both_forms(study: Path, planted: dict[str, float]) -> None:
+def test_one_variable_fits_report_all_forms(study: Path, planted: dict[str, float]) -> None:
     for name in ("params", "tokens"):
         fit = document(study / "fits" / f"{name}.json")
-        assert set(fit["alternatives"]) == {"power", "power_offset"}
+        assert set(fit["alternatives"]) == {"power", "power_offset", "logarithm"}
         assert fit["alternatives"]["power"]["parameters"] == fit["parameters"]
         offset = fit["alternatives"]["power_offset"]
         assert offset["aicc"] < fit["alternatives"]["power"]["aicc"]  # the planted series has an offset

@@ -10,6 +10,7 @@ from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.report.experiments import CAPTIONS
 from scaling_lab.report.formats import percent
+from scaling_lab.report.training_captions import TRAINING_CAPTIONS
 
 _CAPTIONS = {
     "power_laws": (
@@ -102,7 +103,7 @@ def _view(name: str, data: StudyData) -> dict[str, Any]:
     path = data.results / "figures" / data.name / f"{name}.svg"
     if not path.exists():
         raise TableError(f"{path}: no such figure; it is drawn before the report")
-    title, caption = (_CAPTIONS | CAPTIONS)[name]
+    title, caption = (_CAPTIONS | CAPTIONS | TRAINING_CAPTIONS)[name]
     words = {
         "flops": flops_words(data.flops_convention),
         "params": PARAMS[data.params_column],

@@ -12,6 +12,7 @@ from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.report import experiments, reconciliation
 from scaling_lab.report.choices import FORMS
 from scaling_lab.report.formats import count, estimate, exact, flops, number, percent
+from scaling_lab.report.training_laws import TRAINING_MEANINGS, TRAINING_STATEMENTS, TRAINING_TITLES
 
 TITLES = {
     "params": "Loss against size, L(N)",
@@ -66,7 +67,7 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
     diagnostics = record["diagnostics"]
     return {
         "name": name,
-        "title": TITLES.get(name) or experiments.TITLES[name],
+        "title": (TITLES | experiments.TITLES | TRAINING_TITLES)[name],
         "equation": record["equation"],
         "ok": fit.ok,
         "reason": record["reason"],
@@ -99,7 +100,7 @@ def _estimates(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("of the size N on the envelope against C", {f"N {k}": v for k, v in envelope.items() if k != "equation"}),
     )
     return [
-        {"name": name, "kind": kind, "meaning": MEANINGS.get(name, ""), **entry}
+        {"name": name, "kind": kind, "meaning": (MEANINGS | TRAINING_MEANINGS).get(name, ""), **entry}
         for kind, group in groups
         for name, entry in group.items()
     ]
@@ -253,6 +254,7 @@ _STATEMENTS: Mapping[str, Callable[[Fit, StudyData], Markup]] = {
     "kaplan": _kaplan,
     "hoffmann": _hoffmann,
     "isoflop": _isoflop,
+    **TRAINING_STATEMENTS,
     "envelope": reconciliation.envelope,
     "overshoot": reconciliation.overshoot,
     "corrections": reconciliation.corrections,
