@@ -78,7 +78,7 @@ def test_a_scale_holds_the_keys_that_differ_and_lacks_no_study_silently(tmp_path
         load_study(tmp_path, "b", "huge")
 
 
-@pytest.mark.parametrize("overlay", ["config", "smoke", "cpu", "kaplan2020", "chinchilla_cpu", "chinchilla2022"])
+@pytest.mark.parametrize("overlay", ["config", "smoke", "cpu", "gpu", "kaplan2020", "chinchilla_cpu", "chinchilla2022"])
 def test_every_configuration_that_ships_expands_to_runs(overlay: str) -> None:
     raw = read_configuration(REPOSITORY, [REPOSITORY / "config" / f"{overlay}.yaml"])
     experiment = load_experiment(raw, STUDIES)

@@ -54,7 +54,7 @@ def _built_in_corpus(value: Any) -> Any:
 
 
 CorpusChoice = Annotated[CorpusConfig, BeforeValidator(_built_in_corpus)]
-PlantedLaw = Literal["kaplan2020", "kaplan2020_table5"]
+PlantedLaw = Literal["kaplan2020", "kaplan2020_table5", "kaplan2020_table6"]
 
 
 class SplitConfig(Frozen):
@@ -354,14 +354,19 @@ class FitConfig(Frozen):
 
 
 FitName = Literal[
-    "params", "tokens", "compute", "kaplan", "hoffmann", "isoflop", "early_stopped", "stopping_bound", "shape",
-    "architectures", "transfer", "context", "learning_rate", "datasets",
+    "params", "tokens", "compute", "kaplan", "hoffmann", "isoflop", "envelope", "overshoot", "corrections",
+    "data_limits", "head_to_head", "tuning", "early_stopped", "stopping_bound", "shape", "architectures", "transfer",
+    "context", "learning_rate", "datasets", "depth_series", "critical_batch", "training_law", "compute_min",
+    "frontier", "sample_efficiency",
 ]  # fmt: skip
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
-    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest",
-    "regret", "overfitting", "early_stopping", "shape", "depth_transfer", "architectures", "architecture_positions",
-    "transfer", "context_positions", "context_sizes", "learning_rate", "schedules", "datasets",
+    "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest", "regret",
+    "overfitting", "early_stopping", "shape", "depth_transfer", "architectures", "architecture_positions", "transfer",
+    "context_positions", "context_sizes", "learning_rate", "schedules", "datasets", "compute_frontier",
+    "optimal_scaling", "allocation_stack", "wrong_sizes", "contradiction", "critical_batch", "batch_hyperbolas",
+    "training_law", "depth_series", "functional_forms", "sample_efficiency", "horizons", "overshoot", "corrections",
+    "data_limits", "head_to_head", "tuning",
 ]  # fmt: skip
 
 

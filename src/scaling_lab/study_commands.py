@@ -91,7 +91,27 @@ def measure_sensitivity(
     run_sensitivity(runs, plan, output, FitOptions.model_validate_json(options))
 
 
+def judge_claims(
+    studies: Annotated[list[str], typer.Option("--study", help="study; repeatable")],
+    *,
+    results: Annotated[Path, typer.Option(help="results folder")] = Path("results"),
+    output: Output,
+) -> None:
+    """Judge the headline claims of Kaplan et al. 2020 by the fits of all studies."""
+    from scaling_lab.fits.claims import judge_claims
+
+    judge_claims(studies, results, output)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (fit_study, backtest_study, compare_approaches, measure_noise, plan_study, measure_sensitivity):
+    for command in (
+        fit_study,
+        backtest_study,
+        compare_approaches,
+        measure_noise,
+        plan_study,
+        measure_sensitivity,
+        judge_claims,
+    ):
         app.command()(command)

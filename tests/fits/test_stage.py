@@ -111,10 +111,10 @@ def test_hoffmann_recovers_the_planted_law(study: Path, planted: dict[str, float
     assert abs(exponents[1] - exponents[0]) > 0.02
 
 
-def test_one_variable_fits_report_both_forms(study: Path, planted: dict[str, float]) -> None:
+def test_one_variable_fits_report_all_forms(study: Path, planted: dict[str, float]) -> None:
     for name in ("params", "tokens"):
         fit = document(study / "fits" / f"{name}.json")
-        assert set(fit["alternatives"]) == {"power", "power_offset"}
+        assert set(fit["alternatives"]) == {"power", "power_offset", "logarithm"}
         assert fit["alternatives"]["power"]["parameters"] == fit["parameters"]
         offset = fit["alternatives"]["power_offset"]
         assert offset["aicc"] < fit["alternatives"]["power"]["aicc"]  # the planted series has an offset
@@ -222,6 +222,16 @@ def test_the_plan_contains_the_planted_optimum(study: Path, planted: dict[str, f
         )
         assert at == pytest.approx(budget["law"]["params_opt"]["value"], rel=0.02)
     assert np.all(np.array(frontier["tokens_opt"]["low"]) < np.array(frontier["tokens_opt"]["high"]))
+
+
+def test_a_rate_rule_that_ends_below_the_planned_size_is_refused_not_a_crash(study: Path, tmp_path: Path) -> None:
+    kaplan_rate = parse_config(TrainingConfig, {"learning_rate": {"rule": "kaplan"}}, "test")
+    plan = tmp_path / "plan.json"
+    make_plan(study / "runs.parquet", study / "fits", study / "backtest.json", plan, at(1e13, 1e25), kaplan_rate)
+    near, far = document(plan)["budgets"]
+    assert near["model"]["learning_rate"] > 0
+    assert (far["status"], far["model"]["learning_rate"]) == ("ok", None)
+    assert "up to 1e10 non-embedding parameters" in far["warnings"][0]
 
 
 def test_the_backtest_scores_each_law(study: Path) -> None:
@@ -403,3 +413,14 @@ def test_models_without_layers_and_runs_that_never_decay_are_left_out(rows: Rows
     )
     run_fit("params", alone, alone, runs.parent / "alone", OPTIONS)
     assert "annealed" not in [entry["name"] for entry in document(runs.parent / "alone" / "params.json")["filters"]]
+
+
+def test_a_study_without_transformers_plans_nothing_and_says_so(rows: Rows, write_runs: Write) -> None:
+    runs = write_runs([row | {"architecture": "lstm"} for row in rows])
+    plan = runs.parent / "plan.json"
+    make_plan(runs, fit_all(runs, ("isoflop",)), untested(plan), plan, at(1e14), TRAINING)
+    found = document(plan)
+    assert found["basis"] is None
+    assert found["frontier"] is None
+    assert found["budgets"][0]["status"] == "refused"
+    assert "only Transformers are planned" in found["budgets"][0]["warnings"][0]

@@ -25,7 +25,7 @@ GOOD: dict[str, Any] = {
     "surface": {"diagnostics": {"offset_identified": True}},
 }  # fmt: skip
 REFUSED = {"code": "not_identified", "message": "too flat"}
-PAIR = {"first": "envelope", "second": "hoffmann", "exponent": False, "budgets": [1e15]}
+PAIR = {"first": "isoflop_akima", "second": "parametric", "exponent": False, "budgets": [1e15]}
 
 
 def codes(*path: str, value: Any = None) -> list[str]:
@@ -55,8 +55,8 @@ def test_a_good_study_gives_none() -> None:
         (("backtest", "laws", "hoffmann", "mean_absolute_relative_error"), 0.05, "failed_backtest"),
         (("backtest", "laws", "hoffmann", "coverage"), 0.3, "narrow_intervals"),
         (("plan", "largest_run", "flops"), 1e13, "extrapolation"),
-        (("budget", "model", "params"), 4e6, "params_outside"),
-        (("budget", "model", "tokens"), 4e8, "tokens_outside"),
+        (("budget", "model", "params"), 4e6, "extrapolation"),
+        (("budget", "model", "tokens"), 4e8, "extrapolation"),
         (("sensitivity", "spread", "objective", "params"), {"low": 0.5e6, "high": 1e6}, "choice_decides"),
         (("approaches", "disagreements"), [PAIR], "approaches_disagree"),
         (("noise",), {"status": "refused"}, "no_seeds"),
@@ -70,6 +70,7 @@ def test_what_is_wrong_is_named(path: tuple[str, ...], value: Any, code: str) ->
 def test_what_was_measured_at_another_budget_says_nothing() -> None:
     assert codes("sensitivity", value=GOOD["sensitivity"] | {"flops": 5e15}) == []
     assert codes("approaches", "disagreements", value=[PAIR | {"budgets": [5e15]}]) == []
+    assert codes("approaches", "disagreements", value=[PAIR | {"second": "kaplan"}]) == []
 
 
 def test_a_refused_plan_has_its_own_reason_already() -> None:

@@ -41,7 +41,7 @@ def test_what_speaks_against_the_plan_names_its_budgets(results: Path, tmp_path:
         backtest["laws"]["hoffmann"]["mean_absolute_relative_error"] = 0.08
 
     good = reasons_not_to_trust(StudyData("simulated", results))
-    assert any("100 times the largest run" in reason for reason in good)
+    assert any("the budget 100, " in reason for reason in good)
     assert not any("missed them" in reason for reason in good)
     bad = reasons_not_to_trust(changed(results, tmp_path / "r", "backtest", miss))
     assert any("missed them by 8.0 % on average (all budgets)" in reason for reason in bad)

@@ -40,5 +40,5 @@ def test_the_page_fits_its_window(page: Path, tmp_path: Path, width: int) -> Non
     assert match is not None, done.stderr[-2000:]
     seen = json.loads(match[1].replace("&quot;", '"'))
     assert seen["content"] <= seen["window"]
-    assert seen["drawn"] == seen["images"] == 12
+    assert seen["drawn"] == seen["images"] == 14
     assert seen["small"] == 0

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from scaling_lab.config import PlantedLaw
+from scaling_lab.science.accounting import PF_DAY
 from scaling_lab.science.batch import steps_at_large_batch
+from scaling_lab.science.frontier import TrainingLaw
 from scaling_lab.simulator.planted import PLANTED
 
 KAPLAN = PLANTED["kaplan2020"]
@@ -42,3 +44,14 @@ def test_table_5_is_the_limit_of_its_surface() -> None:
     limits = PLANTED["kaplan2020_table5"]
     assert limits.final_loss(84_934_656, 1e30) == pytest.approx(2.865301, abs=1e-6)
     assert limits.final_loss(1e30, 1e9) == pytest.approx(2.815642, abs=1e-6)
+
+
+def test_table_6_is_the_best_use_of_compute_of_its_curves() -> None:
+    laws = PLANTED["kaplan2020_table6"]
+    theory = TrainingLaw(**laws.steps, **laws.batch)
+    for flops in (1e-6 * PF_DAY, 1e3 * PF_DAY):
+        assert theory.loss(flops) == pytest.approx((3.1e8 * PF_DAY / flops) ** 0.05, rel=1e-9)
+        assert theory.params(flops) == pytest.approx(1.3e9 * (flops / PF_DAY) ** 0.73, rel=1e-9)
+    assert theory.batch(PF_DAY) == pytest.approx(2.0e6, rel=0.01)
+    assert theory.steps(PF_DAY) == pytest.approx(5.4e3, rel=0.03)  # 6 N B S of Table 6 is 0.975 PF-days
+    assert theory.exponents["S"] == pytest.approx(0.03, abs=0.003)

@@ -29,6 +29,24 @@ rule fit:
         " --output {output.fit} > {log} 2>&1"
 
 
+rule judge_claims:
+    """The eight headline claims of Kaplan et al. 2020, each decided by the studies' fits, or why it cannot be."""
+    input:
+        fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
+        code=code(*FIT_CODE),
+    output:
+        claims="results/claims.json",
+    log:
+        "results/logs/judge_claims.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        studies=[f"--study {study}" for study in CONFIG.studies],
+    shell:
+        "scaling-lab judge-claims {params.studies} --results results --output {output.claims} > {log} 2>&1"
+
+
 rule backtest:
     """Fit without the most expensive runs and predict them."""
     input:

@@ -27,6 +27,7 @@ rule report:
         studies=expand(rules.specify_study.output.study, study=CONFIG.studies),
         tables=expand(rules.collect.output.runs, study=CONFIG.studies),
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
+        claims=rules.judge_claims.output.claims,
         plans=study_files("results/plans/{study}/{name}.json", plans_of),
         figures=study_files("results/figures/{study}/{name}.svg", lambda s: s.figures),
         corpora=expand(rules.split_corpus.output.manifest, corpus=EXPERIMENT.corpora),

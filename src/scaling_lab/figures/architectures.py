@@ -36,7 +36,9 @@ def _losses(axes: Axes, fit: Fit, count: str, data: StudyData, drawing: Drawing)
         own = (points["series"] == name) & best
         order = np.argsort(points[count][own])
         params, loss = points[count][own][order], points["loss"][own][order]
-        axes.plot(params, loss, marker=marker_of(place), color=colour_of(place), linewidth=1.2, label=name)
+        lined = points["baseline"][own][order].astype(bool) if name == "transformer" else np.ones(len(order), bool)
+        axes.plot(params[lined], loss[lined], color=colour_of(place), linewidth=1.2)
+        axes.plot(params, loss, marker_of(place), color=colour_of(place), label=name)
         drawing.record(count, name, params=params, loss_nats=loss)
         others = (points["series"] == name) & ~best
         axes.plot(points[count][others], points["loss"][others], marker_of(place), color=GREY, markersize=4, zorder=1)

@@ -23,7 +23,7 @@ from scaling_lab.fits.positions import binned, position_bins
 
 def context_positions(data: StudyData) -> Drawing:
     """Left loss against position T, means between powers of two, and E_T + k T^-p. Right alpha of N by position."""
-    figure, (left, right) = new_figure(2, 12.4, 5.2)
+    figure, (left, right) = new_figure(2, 12.4, 6.2)
     drawing = Drawing(figure)
     fit = data.fit("context")
     if say_missing(left, fit, "the loss along the context") or fit is None:
@@ -53,7 +53,8 @@ def _losses(axes: Axes, fit: Fit, drawing: Drawing) -> None:
     log_counts(axes)
     log_loss(axes)
     axes.set(xlabel="position T in the context", ylabel="test loss at T, nats per token")
-    axes.legend(title="N, and the law along its context", fontsize=9, loc="upper right")
+    title = "N, and the law along its context"
+    axes.legend(title=title, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
 def _powers(axes: Axes, fit: Fit, drawing: Drawing) -> None:

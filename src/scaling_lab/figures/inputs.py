@@ -141,7 +141,8 @@ class StudyData:
         if not path.exists():
             return None
         record = _document(path)
-        if record["provenance"]["tables"] != self.backtest["provenance"]["tables"]:
+        runs = self.backtest["provenance"]["tables"].items()
+        if not runs <= record["provenance"]["tables"].items():
             return None
         return Fit(record, _columns(path.with_suffix(".draws.parquet")), _columns(path.with_suffix(".points.parquet")))
 

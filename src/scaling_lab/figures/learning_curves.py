@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
 
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import StudyData, model_of
 from scaling_lab.figures.labels import flops_label, params_label
-from scaling_lab.figures.style import log_counts, log_loss, new_figure, power_of_ten, size_colours, size_norm
+from scaling_lab.figures.sizes import colour_bar, size_scale
+from scaling_lab.figures.style import log_counts, log_loss, new_figure
 
 # The first steps of a run are the fall from a uniform guess: they would fill the panel.
 SHOWN_FROM = 0.01
@@ -21,20 +20,20 @@ def learning_curves(data: StudyData) -> Drawing:
     drawing = Drawing(figure)
     longest = _longest_runs(data)
     sizes = sorted({data.runs_by_id[run][data.params_column] for run in longest})
-    colours, norm = size_colours(), size_norm(sizes)
+    scale = size_scale(sizes)
     for row, curve in data.curves():
         if row["run"] not in longest:
             continue
         shown = curve["progress"] >= SHOWN_FROM
         tokens, loss = curve["tokens"][shown], curve["train_loss_smoothed_nats"][shown]
         flops = tokens * row[f"flops_per_token_{data.flops_convention}"]
-        colour = colours(norm(row[data.params_column]))
+        colour = scale.to_rgba(row[data.params_column])
         for axes, x in zip(panels, (tokens, flops), strict=True):
             axes.plot(x, loss, color=colour, solid_capstyle="round")
         columns = {data.params_column: row[data.params_column], "tokens": tokens, data.flops_column: flops}
         drawing.record("both", row["run"], **columns, train_loss_smoothed_nats=loss)
     _finish(panels, data)
-    _colour_bar(figure, panels, ScalarMappable(norm, colours), sizes, params_label(data.params_column))
+    colour_bar(figure, panels, scale, sizes, params_label(data.params_column))
     return drawing
 
 
@@ -52,11 +51,3 @@ def _finish(panels: list[Axes], data: StudyData) -> None:
         log_loss(axes)
     panels[0].set(xlabel="tokens processed", ylabel="training loss, smoothed, nats per token")
     panels[1].set(xlabel=flops_label(data.flops_convention).replace("\n", " "))
-
-
-def _colour_bar(figure: Figure, panels: list[Axes], mappable: ScalarMappable, sizes: list[float], label: str) -> None:
-    bar = figure.colorbar(mappable, ax=panels, pad=0.02, aspect=30)
-    bar.set_ticks(sizes, labels=[power_of_ten(float(f"{size:.2g}")) for size in sizes])
-    bar.minorticks_off()
-    bar.outline.set_visible(False)
-    bar.set_label(label)

@@ -39,7 +39,7 @@ def _curve(axes: Axes, budget: Mapping[str, Any], colour: str, data: StudyData, 
     law = budget["law"]["regret"]
     size, middle, high = (_numbers(law[name]) for name in ("params", "compute_percent", "compute_percent_high"))
     flops = power_of_ten(float(f"{budget['flops']:.3g}"))
-    label = f"{flops} FLOPs, up to {100 * law['level']:g} % of the draws"
+    label = f"{flops} FLOPs: median, and up to {100 * law['level']:g} % of the draws"
     axes.fill_between(size, middle, high, color=colour, alpha=0.25, linewidth=0)
     axes.plot(size, middle, color=colour, label=label)
     axes.axvline(budget["law"]["params_opt"]["value"], color=colour, linestyle=":", linewidth=1.2)

@@ -6,29 +6,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scaling_lab.config import PlanConfig
 from scaling_lab.files import sha256_of
+from scaling_lab.fits.assumptions import broken_assumptions
 from scaling_lab.fits.curves import LOSS, read_curves
-from scaling_lab.fits.isoflop import study_runs, token_cost
-from scaling_lab.fits.labels import flops_label, params_label
+from scaling_lab.fits.explanations import explain
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import provenance_of, reason_of, write_json
+from scaling_lab.fits.readings import other_readings, own_reading
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.table import read_runs
-from scaling_lab.science.allocation import Allocation, Approaches, Estimate, Question
-from scaling_lab.science.approaches import ApproachOptions, budget_profiles, compare_approaches
-from scaling_lab.science.shapes import ShapeFamily
-
-RECORDED_SMOOTH = 0.0  # the curves that a run records are smoothed already
+from scaling_lab.science.allocation import Allocation, Approaches, Estimate
 
 
 def run_approaches(runs: Path, curves: Path, output: Path, options: FitOptions, plan: PlanConfig) -> None:
     """Write approaches.json: slopes a and b, N* and D* at the plan's budgets, with intervals, by every approach.
 
-    N and C are counted by the study's conventions in all of them, Kaplan's law included. A token costs what
-    it costs models of the study's proportions, as in the plan.
+    `approaches` counts N and C as the study does, Kaplan's laws included; `by_convention` has the same runs by the
+    other counts. `explanations` says, by a computation for each known cause, what lies behind every disagreement. A
+    token costs what it costs models of the study's proportions, as in the plan.
 
     Raises:
         TableError: a table cannot be used, or a run has no curve.
@@ -36,36 +32,39 @@ def run_approaches(runs: Path, curves: Path, output: Path, options: FitOptions, 
     table = read_runs(runs)
     selection = status_ok(Selection(table))
     used = selection.table
-    points, cost = study_runs(used, options), token_cost(used, options)
-    family = ShapeFamily(used.shapes(), options.params_convention, options.flops_convention)
-    budgets = plan.flops_for(float(points.flops.max()))
-    question = Question(np.array(budgets), family.flops_per_token, family.params_range)
-    chosen = ApproachOptions(options.fitting_objective, options.resampling, smoothing=RECORDED_SMOOTH)
-    answer = compare_approaches(
-        points, question, budget_profiles(points, cost), cost, chosen, read_curves(curves, used, options)
-    )
+    budgets = plan.flops_for(float(used.numbers(options.flops_column).max()))
+    own = own_reading(used, read_curves(curves, used, options), options, budgets)
+    answer = own.answer()
+    others = [(reading, reading.quick_answer()) for reading in other_readings(used, own)]
     sources = {runs.name: table.sha256, curves.name: sha256_of(curves)}
     choices = {"fit": options.as_json(), "plan": plan.model_dump(mode="json")}
-    provenance = provenance_of(sources, choices, simulated=table.simulated)
-    write_json(output, _document(answer, selection, options) | {"provenance": provenance})
-
-
-def _document(answer: Approaches, selection: Selection, options: FitOptions) -> dict[str, Any]:
-    return {
+    document = {
         "level": answer.level,
         "budgets": answer.budgets,
-        "conventions": {
-            "params": {"column": options.params_convention, "label": params_label(options.params_convention)},
-            "flops": {"column": options.flops_column, "label": flops_label(options.flops_convention)},
-        },
+        "conventions": own.conventions,
         "curve_loss": LOSS,
-        "approaches": {name: _allocation(found) for name, found in answer.allocations.items()},
-        "disagreements": [asdict(pair) for pair in answer.disagreements],
+        **_answers(answer),
+        "by_convention": [
+            {"conventions": reading.conventions, "budgets": other.budgets, **_answers(other)}
+            for reading, other in others
+        ],
+        "warnings": broken_assumptions(used, own, answer, [other for _, other in others]),
+        "explanations": [asdict(pair) for pair in explain(own, answer, others)],
         "filters": [applied.as_json() for applied in selection.filters],
+        "provenance": provenance_of(sources, choices, simulated=table.simulated),
+    }
+    write_json(output, document)
+
+
+def _answers(answer: Approaches) -> dict[str, Any]:
+    return {
+        "approaches": {name: allocation_json(found) for name, found in answer.allocations.items()},
+        "disagreements": [asdict(pair) for pair in answer.disagreements],
     }
 
 
-def _allocation(found: Allocation) -> dict[str, Any]:
+def allocation_json(found: Allocation) -> dict[str, Any]:
+    """An approach's answer, or why it has none."""
     return {
         "status": "ok" if found.refusal is None else "refused",
         "reason": reason_of(found.refusal),

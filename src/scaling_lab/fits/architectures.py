@@ -42,12 +42,21 @@ class Models:
 
     @property
     def baseline(self) -> list[int]:
-        """Transformers, by size, that no other of at most as many parameters beats."""
+        """Transformers, by size, on the lower convex hull of log L over log N: those that are the best of their size,
+        also where the only ones of a size are deeper than is good for them.
+        """
         kept: list[int] = []
         for place in self.of("transformer"):
-            if not kept or self.loss[place] < self.loss[kept[-1]]:
-                kept.append(place)
+            if kept and self.loss[place] >= self.loss[kept[-1]]:
+                continue
+            while len(kept) > 1 and self._slope(kept[-2], kept[-1]) >= self._slope(kept[-2], place):
+                kept.pop()
+            kept.append(place)
         return kept
+
+    def _slope(self, first: int, second: int) -> float:
+        params = self.params["params_with_reuse"]
+        return float(np.log(self.loss[second] / self.loss[first]) / np.log(params[second] / params[first]))
 
 
 def fit_architectures(table: RunTable, options: FitOptions) -> FitRecord:
@@ -111,8 +120,10 @@ def _described(table: RunTable, models: Models) -> dict[str, Any]:
     rates = table.numbers("learning_rate")
     tried = [len({rates[other] for other, name in enumerate(names) if name == own}) for own in names]
     chosen = np.isin(np.arange(len(table)), models.rows)
+    baseline = np.isin(np.arange(len(table)), [models.rows[place] for place in models.baseline])
     return {
         "series": [_series_name(table, row) for row in range(len(table))], "best_rate": chosen, "rates_tried": tried,
+        "baseline": baseline,
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from scaling_lab.fits.stored import StoredFit
 from scaling_lab.recipes import batch_tokens, peak_learning_rate
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Shape
 from scaling_lab.science.bootstrap import percentile_interval
+from scaling_lab.science.laws import Array
 from scaling_lab.science.planner import (
     LEVELS,
     BudgetPlan,
@@ -36,6 +37,7 @@ class Study:
     params: ParamsConvention
     flops: FlopsConvention
     family: ShapeFamily | None  # None: no run is of a Transformer
+    counted: ShapeFamily | None  # the same by the count of N of the IsoFLOP profiles
     least_flops: float
     largest: dict[str, float]
     training: TrainingConfig
@@ -50,7 +52,7 @@ def plan_one(study: Study, flops: float) -> dict[str, Any]:
         return {"flops": flops, "status": "refused", "warnings": [message]}
     if study.law is not None:
         plan = plan_budget(study.law, flops, family.flops_per_token, family.params_range, study.seed)
-    power_law = _isoflop_optimum(study.isoflop, flops) if study.isoflop else None
+    power_law = _isoflop_optimum(study.isoflop, flops, study.counted) if study.isoflop and study.counted else None
     if plan is not None:
         target = plan.params.value
     elif power_law is not None:
@@ -75,15 +77,23 @@ def plan_one(study: Study, flops: float) -> dict[str, Any]:
     }
 
 
-def _isoflop_optimum(fit: StoredFit, flops: float) -> dict[str, Quantity]:
-    """N* and D* of the power laws through the profiles' minima."""
+def _isoflop_optimum(fit: StoredFit, flops: float, family: ShapeFamily) -> dict[str, Quantity]:
+    """N* of the power law through the profiles' minima, and the tokens D* that the budget pays for at N*.
 
-    def at(exponent: str, coefficient: str) -> Quantity:
-        value = fit.value(coefficient) * flops ** fit.value(exponent)
-        draws = fit.draws[coefficient] * flops ** fit.draws[exponent]
+    The power law through the tokens of the minima is another line: where a token's cost is no power of N, the two
+    together cost more, or less, than the budget.
+    """
+    params = fit.value("params_coefficient") * flops ** fit.value("a")
+    drawn = fit.draws["params_coefficient"] * flops ** fit.draws["a"]
+
+    def quantity(value: float, draws: Array) -> Quantity:
         return Quantity(value, tuple(percentile_interval(draws, level) for level in LEVELS))
 
-    return {"params_opt": at("a", "params_coefficient"), "tokens_opt": at("b", "tokens_coefficient")}
+    tokens = float(flops / family.flops_per_token(params))
+    return {
+        "params_opt": quantity(params, drawn),
+        "tokens_opt": quantity(tokens, flops / family.flops_per_token(drawn)),
+    }
 
 
 def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> dict[str, Any]:
@@ -94,6 +104,7 @@ def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> di
     steps = max(1, round(flops / per_token / batch))
     tokens, own = steps * batch, shape.params(family.params_convention)
     loss = predicted_loss(study.law, own, tokens, study.seed) if study.law else None
+    rate, refusal = _rate(shape, tokens, study.training)
     return {
         **asdict(shape),
         "params": own,
@@ -101,7 +112,8 @@ def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> di
         "params_total": shape.params_total,
         "flops_per_token": per_token,
         "batch_tokens": batch,
-        "learning_rate": peak_learning_rate(shape, tokens, study.training),
+        "learning_rate": rate,
+        "learning_rate_refused": refusal,
         "schedule": study.training.schedule.model_dump(mode="json"),
         "steps": steps,
         "tokens": tokens,
@@ -111,6 +123,14 @@ def _model(study: Study, family: ShapeFamily, params: float, flops: float) -> di
     }
 
 
+def _rate(shape: Shape, tokens: float, training: TrainingConfig) -> tuple[float | None, str | None]:
+    """The recipe's peak rate, or why its rule gives none: Eq D.1 of Kaplan et al. 2020 ends at 1e10 parameters."""
+    try:
+        return peak_learning_rate(shape, tokens, training), None
+    except ValueError as error:
+        return None, str(error)
+
+
 def _warnings(
     study: Study,
     plan: BudgetPlan | None,
@@ -118,7 +138,7 @@ def _warnings(
     beyond: dict[str, float],
     model: dict[str, Any],
 ) -> list[str]:
-    notes = []
+    notes = [f"no peak learning rate: {refusal}"] if (refusal := model["learning_rate_refused"]) else []
     if plan is None:
         notes.append("no law of L(N, D): size and tokens are the IsoFLOP power laws', and no loss is predicted")
         if beyond["flops_decades"] > 0:

@@ -19,6 +19,7 @@ from scaling_lab.science.overfitting import overfit_excess, overfit_ratio, token
 from scaling_lab.science.published import PUBLISHED
 from scaling_lab.science.refusal import FitRefusedError
 
+FEWEST_UPDATES = 60
 EXCESS = 0.02  # of the loss, below the scatter between runs: Eq 4.4
 EIGHTFOLD = 8  # Kaplan et al. 2020, section 1.1: "8x the model needs 5x the data"
 TABLE_2 = "Kaplan et al. 2020, Table 2"
@@ -36,9 +37,16 @@ def select_early_stopped(table: RunTable) -> Selection:
     return one_architecture(one_dataset(selection))
 
 
+def _enough_updates(selection: Selection) -> Selection:
+    """Subsets of more than 60 updates in an epoch: Table 2 leaves out that of 41, which behaves differently."""
+    updates = selection.table.numbers("unique_tokens") / selection.table.numbers("batch_tokens")
+    reasons = [f"{count:.0f} updates in an epoch; Table 2 leaves out a subset of 41" for count in updates]
+    return selection.keep("enough_updates", np.asarray(updates > FEWEST_UPDATES), reasons)
+
+
 def fit_early_stopped(table: RunTable, options: FitOptions) -> FitRecord:
     """Eq 1.5 with N without embeddings, the overfitting that it implies, and the data that avoid it (Eq 4.2 to 4.4)."""
-    selection = select_early_stopped(table)
+    selection = _enough_updates(select_early_stopped(table))
     record, result, draws = fit_surface("kaplan", selection, "params_non_embedding", options, fit="early_stopped")
     record.blocks["findings"] = []
     if result is None or draws is None:

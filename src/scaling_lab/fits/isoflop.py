@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.fits.isoflop_checks import grid_biases, largest_budget_backtest
+from scaling_lab.fits.isoflop_checks import grid_biases, largest_budget_backtest, next_cells
 from scaling_lab.fits.labels import TOKENS, flops_label, params_label
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, estimate, points_of, reason_of
@@ -44,6 +44,7 @@ def fit_isoflop_profiles(table: RunTable, options: FitOptions) -> FitRecord:
     surface = {"N": everything.params, "D": everything.tokens}
     record.blocks["grid_bias"] = grid_biases(profiles, cost, surface, everything.loss, options)
     record.blocks["backtest"] = largest_budget_backtest(profiles, cost, options)
+    record.blocks["next_cells"] = next_cells(profiles, finished.table, options)
     record.diagnostics = {"n_points": len(used), "budgets": len(profiles)}
     try:
         fit = fit_isoflop(profiles)

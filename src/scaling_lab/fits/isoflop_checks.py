@@ -8,11 +8,14 @@ from typing import Any
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import reason_of
 from scaling_lab.fits.stored import SURFACES
+from scaling_lab.fits.table import RunTable
 from scaling_lab.science.backtest import backtest_isoflop
 from scaling_lab.science.comparison import Form, fit_form
+from scaling_lab.science.grid_extension import missing_sizes
 from scaling_lab.science.isoflop import Profile, TokenCost
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.shapes import ShapeFamily
 from scaling_lab.science.valley import grid_bias
 
 
@@ -43,6 +46,30 @@ def _grid_bias(
         "exponent_true": bias.exponent_true,
         "exponent_shift": bias.exponent_shift,
     }
+
+
+def next_cells(profiles: Sequence[Profile], table: RunTable, options: FitOptions) -> list[dict[str, Any]]:
+    """What the grid lacks, as blocks to add to the study: the budget, shapes of the study's proportions, their tokens.
+
+    Empty where every budget has five sizes, two on each side of its minimum.
+    """
+    family = ShapeFamily(table.shapes(), options.params_convention, options.flops_convention)
+    blocks = []
+    for missing in missing_sizes(profiles):
+        shapes = {(s.n_layer, s.d_model): s for s in map(family.nearest, missing.params)}
+        tokens = [missing.flops / shape.flops_per_token(options.flops_convention) for shape in shapes.values()]
+        blocks.append(
+            {
+                "budgets": [missing.flops],
+                "flops": options.flops_convention,
+                "shapes": [list(pair) for pair in shapes],
+                "params": [shape.params(options.params_convention) for shape in shapes.values()],
+                "tokens": tokens,
+                "centre": missing.centre,
+                "reason": missing.reason,
+            }
+        )
+    return blocks
 
 
 def largest_budget_backtest(profiles: Sequence[Profile], cost: TokenCost, options: FitOptions) -> dict[str, Any]:

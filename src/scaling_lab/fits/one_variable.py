@@ -17,7 +17,7 @@ from scaling_lab.science.fitting import Objective, fit_law, gaussian_criteria
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
-HEADLINE, ALTERNATIVES = "power", ("power", "power_offset")
+HEADLINE, ALTERNATIVES = "power", ("power", "power_offset", "logarithm")
 MINIMUM_VALUES = 4
 
 

@@ -96,6 +96,9 @@ def study_of(inputs: PlanInputs, training: TrainingConfig) -> Study:
         params=params,
         flops=flops,
         family=ShapeFamily(used.shapes(), params, flops) if used.has_transformers else None,
+        counted=ShapeFamily(used.shapes(), inputs.options["params_convention"], flops)
+        if used.has_transformers
+        else None,
         least_flops=float(costs.min()),
         largest={
             "flops": float(costs.max()),

@@ -51,11 +51,21 @@ class Selection:
 
 
 def status_ok(selection: Selection) -> Selection:
-    """Runs that finished and that one law can hold for: of one dataset, architecture and way to stop, with layers.
+    """Runs whose final losses one law can hold for: those of `of_one_law` that are annealed alike.
 
-    Where the rate of some decays, that of all does. Raises TableError if none finished.
+    Raises TableError if none finished.
     """
-    return annealed(with_layers(one_ending(one_architecture(one_dataset(finished(selection))))))
+    return annealed(of_one_law(selection))
+
+
+def of_one_law(selection: Selection) -> Selection:
+    """Runs that finished, of one dataset, architecture and way to stop, with layers. Raises TableError if none did."""
+    return with_layers(of_one_law_of_any_depth(selection))
+
+
+def of_one_law_of_any_depth(selection: Selection) -> Selection:
+    """The same with the models of embedding and head alone. Raises TableError if no run finished."""
+    return one_ending(one_architecture(one_dataset(finished(selection))))
 
 
 def finished(selection: Selection) -> Selection:

@@ -23,6 +23,7 @@ from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 EQUATION = "S_stop >= Sc / [L(N, D) - L(N, inf)]^(1 / alpha_S)"
 FEWEST_SIZES, FEWEST_STOPPED = 3, 3
+WIDEST = 30.0  # ratio of the ends of the bound's interval beyond which it tells nothing
 
 
 def fit_stopping_bound(table: RunTable, curves: Path, options: FitOptions) -> FitRecord:
@@ -104,12 +105,16 @@ def _judge(record: FitRecord, result: FitResult, draws: Draws, options: FitOptio
         )
         raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
     loss, unlimited = points["loss"], np.minimum(points["unlimited_loss"], points["loss"])
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         bound = early_stopping_bound(loss, unlimited, result.parameters["Sc"], result.parameters["alpha_S"])
         drawn = early_stopping_bound(
             loss[None, :], unlimited[None, :], draws.values["Sc"][:, None], draws.values["alpha_S"][:, None]
         )
     record.points["bound"] = bound
+    low, high = np.quantile(drawn[:, turned], [(1 - options.level) / 2, (1 + options.level) / 2], axis=0)
+    if not np.median(high / low) < WIDEST:
+        message = f"L(N, S) of these curves leaves the bound open over a factor of {np.median(high / low):.3g}"
+        raise FitRefusedError(RefusalCode.NOT_IDENTIFIED, f"{message}; at most {WIDEST:g}")
     steps = points["stopping_step"][turned]
     above = Measured(float(np.mean(steps >= bound[turned])), np.mean(steps >= drawn[:, turned], axis=1))
     add_finding(

@@ -64,7 +64,8 @@ def _recipe(model: Mapping[str, Any]) -> str:
         parts += f", cooldown {schedule['cooldown_fraction']:.0%}"
     return (
         f"shape: {model['n_layer']} layers of width {model['d_model']}, {model['n_head']} heads, d_ff {model['d_ff']};"
-        f" batch {model['batch_tokens']:,} tokens, {model['steps']:,} steps, peak rate {model['learning_rate']:.3g},"
+        f" batch {model['batch_tokens']:,} tokens, {model['steps']:,} steps,"
+        f" peak rate {number(model['learning_rate'])},"
         f" {schedule['name']} ({parts})"
     )
 

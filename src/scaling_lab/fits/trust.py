@@ -10,11 +10,11 @@ FAR = 10.0  # times the largest run, beyond which nobody has checked that a law 
 OUTSIDE = 3.0  # times the largest size or token count of the grid
 LARGEST_ERROR = 0.03  # mean relative error of the backtest, above which it is a miss
 FEW_DEGREES = 4  # of freedom of the seed noise
-_VARIED = (
-    "objective",
-    "outliers",
-    "cheapest runs",
-)  # choices of the fit; what N and C count are questions, not choices
+# Choices of the fit; what N and C count are questions, not choices.
+_VARIED = ("objective", "outliers", "cheapest runs")
+BASIS = {"hoffmann": "parametric", "kaplan": "kaplan", "isoflop": "isoflop_parabola"}
+"""The approach that a plan rests on, by the plan's basis."""
+_SAME = 0.01  # relative difference of budgets that are one
 
 Reason = dict[str, str]
 
@@ -81,13 +81,18 @@ def _backtest(budget: Mapping[str, Any], evidence: Evidence) -> Found:
 def _extrapolation(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     """How far the budget, the size and the tokens lie beyond what was trained."""
     largest, model = evidence.plan["largest_run"], budget["model"]
-    factor = budget["flops"] / largest["flops"]
-    if factor > 1.001 * FAR:
-        yield "extrapolation", f"the budget is {factor:.3g} times the largest run"
-    for name, value, what in (("params", model["params"], "size"), ("tokens", model["tokens"], "token count")):
-        if value > OUTSIDE * largest[name]:
-            beyond = value / largest[name]
-            yield f"{name}_outside", f"the best {what} is {beyond:.3g} times the largest that was trained"
+    beyond = {
+        "the budget": (budget["flops"] / largest["flops"], 1.001 * FAR),
+        "the best size": (model["params"] / largest["params"], OUTSIDE),
+        "the best token count": (model["tokens"] / largest["tokens"], OUTSIDE),
+    }
+    far = [f"{name} {_times(factor)}" for name, (factor, allowed) in beyond.items() if factor > allowed]
+    if far:
+        yield "extrapolation", f"it lies outside the grid: {', '.join(far)} times the largest that was trained"
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.3g}" if factor < 1000 else f"{factor:,.0f}"
 
 
 def _spread(budget: Mapping[str, Any], evidence: Evidence) -> Found:
@@ -95,7 +100,7 @@ def _spread(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     varied = evidence.sensitivity
     if varied is None or varied["status"] != "ok" or budget["law"] is None:
         return
-    if abs(varied["flops"] / budget["flops"] - 1) > 0.01:  # it was measured at another budget
+    if abs(varied["flops"] / budget["flops"] - 1) > _SAME:  # it was measured at another budget
         return
     wide = budget["law"]["params_opt"]["intervals"]
     for group in _VARIED:
@@ -111,13 +116,14 @@ def _spread(budget: Mapping[str, Any], evidence: Evidence) -> Found:
 
 
 def _approaches(budget: Mapping[str, Any], evidence: Evidence) -> Found:
-    """Approaches that contradict each other about N* at this budget."""
+    """Approaches whose N* at this budget contradicts that of the approach that decides."""
+    own, others = BASIS.get(evidence.basis or ""), []
     for pair in (evidence.approaches or {}).get("disagreements", []):
-        if any(abs(flops / budget["flops"] - 1) < 0.01 for flops in pair["budgets"]):
-            yield (
-                "approaches_disagree",
-                f"{pair['first']} and {pair['second']} disagree about N* beyond their intervals",
-            )
+        names = [pair["first"], pair["second"]]
+        if own in names and any(abs(flops / budget["flops"] - 1) < _SAME for flops in pair["budgets"]):
+            others += [name.replace("_", " ") for name in names if name != own]
+    if others:
+        yield "approaches_disagree", f"N* by {', '.join(others)} differs from it beyond the intervals of both"
 
 
 def _seeds(budget: Mapping[str, Any], evidence: Evidence) -> Found:

@@ -41,9 +41,16 @@ def _recommendation(budget: Mapping[str, Any], data: StudyData, bytes_per_token:
         f"For {flops(budget['flops'])} training FLOPs, {multiple:.3g} times the largest run measured here, train a "
         f"model of {count(model['params'])} {PARAMS[data.params_column]} ({model['n_layer']} layers of width "
         f"{model['d_model']}) on {count(model['tokens'])} tokens, which is {model['tokens_per_param']:.3g} tokens "
-        f"per parameter, in {model['steps']:,} steps of {model['batch_tokens']:,} tokens at a peak learning rate of "
-        f"{model['learning_rate']:.2g}. " + _expected(model["loss"], bytes_per_token)
+        f"per parameter, in {model['steps']:,} steps of {model['batch_tokens']:,} tokens at "
+        f"{_rate_in_words(model)}. " + _expected(model["loss"], bytes_per_token)
     )
+
+
+def _rate_in_words(model: Mapping[str, Any]) -> str:
+    """The peak rate, or that its rule gives none there. Plans of earlier versions never refused one."""
+    if model["learning_rate"] is None:
+        return f"a peak learning rate that is yours to find ({model['learning_rate_refused']})"
+    return f"a peak learning rate of {model['learning_rate']:.2g}"
 
 
 def _expected(loss: Mapping[str, Any] | None, bytes_per_token: float | None) -> str:

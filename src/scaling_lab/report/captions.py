@@ -10,6 +10,7 @@ from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.report.experiments import CAPTIONS
 from scaling_lab.report.formats import percent
+from scaling_lab.report.training_captions import TRAINING_CAPTIONS
 
 _CAPTIONS = {
     "power_laws": (
@@ -56,6 +57,40 @@ _CAPTIONS = {
         "and the relative error against compute (C: {flops}). Bars are {level} intervals of a new run. L(C) predicts "
         "only runs on the envelope.",
     ),
+    "horizons": (
+        "Approach 1: the envelope of the training curves",
+        "Smoothed training loss of every run against compute (C: {flops}); colour is size (N: {params}). Black points "
+        "are the envelope where the best run is in the last 15 % of its schedule, as Hoffmann et al. 2022 demand. "
+        "Middle and right: size and tokens on it, with power laws and their {level} bands.",
+    ),
+    "overshoot": (
+        "A cosine longer than the run",
+        "Each point is a run whose cosine would have gone on, against the run of the same model, tokens, batch, rate "
+        "and seed whose cosine ended with it. Squares are means with the {level} interval of the scatter of all pairs.",
+    ),
+    "corrections": (
+        "The corrections between Kaplan's exponent and Hoffmann's",
+        "The exponent of the best size in compute on these runs, one switch at a time, with {level} intervals, beside "
+        "the steps of Porian et al. 2024. Each step keeps those before it. Right: the best sizes of the law "
+        "that was fitted on each step, which the exponent is the slope of.",
+    ),
+    "data_limits": (
+        "What repeated tokens are worth",
+        "Left: loss against tokens read, repeats counted, with the data-constrained law of Muennighoff et al. 2023 "
+        "(dashed where tokens repeat). Right: the worth of the tokens read, in multiples of the unique ones, with its "
+        "{level} band.",
+    ),
+    "tuning": (
+        "How far each cell was trained from its best rate",
+        "Left: peak rate over the best that the sweeps measured, c N^-q, of every cell and of the published rules at "
+        "the sizes swept. Right: the loss that is expected to be lost by it, from the curvature of the sweeps.",
+    ),
+    "head_to_head": (
+        "A held-out budget",
+        "Models that spent the same compute (C: {flops}), more than any run that the laws were fitted to. Bars are "
+        "each law's 80 and 95 % intervals for a new run; vertical lines are the sizes (N: {params}) that the rules "
+        "ask for.",
+    ),
 }
 
 
@@ -68,7 +103,7 @@ def _view(name: str, data: StudyData) -> dict[str, Any]:
     path = data.results / "figures" / data.name / f"{name}.svg"
     if not path.exists():
         raise TableError(f"{path}: no such figure; it is drawn before the report")
-    title, caption = (_CAPTIONS | CAPTIONS)[name]
+    title, caption = (_CAPTIONS | CAPTIONS | TRAINING_CAPTIONS)[name]
     words = {
         "flops": flops_words(data.flops_convention),
         "params": PARAMS[data.params_column],

@@ -6,6 +6,7 @@ from typing import Any
 
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import FLOPS, PARAMS
+from scaling_lab.fits.trust import BASIS
 from scaling_lab.report.formats import flops
 
 APPROACHES = {
@@ -16,9 +17,15 @@ APPROACHES = {
     "parametric": "3: Hoffmann's L(N, D), published grid of starts",
     "variable_projection": "3: Hoffmann's L(N, D), variable projection",
     "kaplan": "Kaplan's L(N, D), its frontier",
+    "kaplan_steps": "Kaplan's L(N, S) of the training curves, its frontier",
 }
-# The row of the table that the plan rests on, by the plan's basis.
-BASIS = {"hoffmann": "parametric", "kaplan": "kaplan", "isoflop": "isoflop_parabola"}
+# Words for the causes of `science.causes`.
+CAUSES = {
+    "grid": "the grid is off its centre",
+    "offset": "one law has an irreducible loss, the other has none",
+    "schedule": "losses from before the end of a schedule",
+    "convention": "what N and C count",
+}
 FORMS = {"hoffmann": "Hoffmann's", "kaplan": "Kaplan's"}
 _GROUPS = {
     "objective": "objective of the fit",
@@ -45,7 +52,38 @@ def approach_view(data: StudyData) -> dict[str, Any]:
         "rows": rows,
         "ok": sum(row["status"] == "ok" for row in rows),
         "disagreements": [_disagreement(pair) for pair in document["disagreements"]],
-        "notes": [f"{'; '.join(labels)}: {note}" for note, labels in notes.items()],
+        "notes": document["warnings"] + [f"{'; '.join(labels)}: {note}" for note, labels in notes.items()],
+        "readings": [_counts(document), *(_counts(reading) for reading in document["by_convention"])],
+        "by_approach": _by_approach(document),
+        "explanations": [_explanation(pair) for pair in document["explanations"]],
+    }
+
+
+def _counts(reading: dict[str, Any]) -> dict[str, str]:
+    """What N and C count in a reading of the runs."""
+    return {name: reading["conventions"][name]["label"] for name in ("params", "flops")}
+
+
+def _by_approach(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each approach with its slope a, N* and D* by every count of N and C; None where it is refused."""
+    readings = [document, *document["by_convention"]]
+    cells = {name: [_cell(reading["approaches"][name]) for reading in readings] for name in document["approaches"]}
+    return [{"label": APPROACHES[name], "cells": row} for name, row in cells.items()]
+
+
+def _cell(found: dict[str, Any]) -> dict[str, Any] | None:
+    return {"a": found["exponents"]["a"], **found["optima"][0]} if found["status"] == "ok" else None
+
+
+def _explanation(pair: dict[str, Any]) -> dict[str, Any]:
+    """A disagreement, and each cause that was taken away: what was computed, both a, and whether it explains it."""
+    trials = [{**trial, "cause": CAUSES[trial["cause"]]} for trial in pair["trials"]]
+    explained = dict.fromkeys(trial["cause"] for trial in trials if trial["explains"])
+    return {
+        "first": APPROACHES[pair["first"]],
+        "second": APPROACHES[pair["second"]],
+        "trials": trials,
+        "verdict": ", ".join(explained) or "none of the known causes",
     }
 
 

@@ -9,9 +9,10 @@ from markupsafe import Markup
 
 from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import PARAMS, flops_words
-from scaling_lab.report import experiments
+from scaling_lab.report import experiments, reconciliation
 from scaling_lab.report.choices import FORMS
 from scaling_lab.report.formats import count, estimate, exact, flops, number, percent
+from scaling_lab.report.training_laws import TRAINING_MEANINGS, TRAINING_STATEMENTS, TRAINING_TITLES
 
 TITLES = {
     "params": "Loss against size, L(N)",
@@ -20,6 +21,12 @@ TITLES = {
     "kaplan": "Loss against size and data, Kaplan et al. 2020",
     "hoffmann": "Loss against size and data, Hoffmann et al. 2022",
     "isoflop": "Best size and data, IsoFLOP profiles",
+    "envelope": "Best size and data, envelope of the training curves",
+    "overshoot": "A cosine schedule longer than the run",
+    "corrections": "The corrections between Kaplan and Hoffmann",
+    "data_limits": "Repeated tokens, data-constrained law",
+    "head_to_head": "A held-out budget",
+    "tuning": "Learning rate of the cells against the best",
 }
 
 # Difference of AICc from which one form is called better than another.
@@ -38,6 +45,8 @@ MEANINGS = {
     "A": "size term at one parameter, nats",
     "B": "data term at one token, nats",
     "beta": "exponent of data",
+    "R_N": "excess parameters beyond the best size for the unique tokens, in multiples of it, that decay by e",
+    "R_D": "repetitions of the data that decay by e",
     "a": "best size grows as compute to this power",
     "b": "best data grows as compute to this power",
     "G": "ratio of the two terms at the optimum",
@@ -58,7 +67,7 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
     diagnostics = record["diagnostics"]
     return {
         "name": name,
-        "title": TITLES.get(name) or experiments.TITLES[name],
+        "title": (TITLES | experiments.TITLES | TRAINING_TITLES)[name],
         "equation": record["equation"],
         "ok": fit.ok,
         "reason": record["reason"],
@@ -68,7 +77,7 @@ def _view(name: str, fit: Fit, data: StudyData) -> dict[str, Any]:
         "findings": experiments.finding_rows(record),
         "alternatives": record.get("alternatives"),
         "profiles": record.get("profiles"),
-        "checks": [*_grid_bias(record), *_isoflop_backtest(record)] if "grid_bias" in record else [],
+        "checks": list(_checks(record)) if "grid_bias" in record else [],
         "by_convention": record.get("conventions") or {},
         "sensitivity": record.get("sensitivity") or [],
         "objective": record["objective"],
@@ -91,10 +100,17 @@ def _estimates(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("of the size N on the envelope against C", {f"N {k}": v for k, v in envelope.items() if k != "equation"}),
     )
     return [
-        {"name": name, "kind": kind, "meaning": MEANINGS.get(name, ""), **entry}
+        {"name": name, "kind": kind, "meaning": (MEANINGS | TRAINING_MEANINGS).get(name, ""), **entry}
         for kind, group in groups
         for name, entry in group.items()
     ]
+
+
+def _checks(record: Mapping[str, Any]) -> Iterator[str]:
+    """How far the IsoFLOP grid can be trusted, and what it lacks."""
+    yield from _grid_bias(record)
+    yield from _isoflop_backtest(record)
+    yield from _next_cells(record)
 
 
 def _grid_bias(record: Mapping[str, Any]) -> Iterator[str]:
@@ -123,6 +139,16 @@ def _isoflop_backtest(record: Mapping[str, Any]) -> Iterator[str]:
         f"({100 * outcome['relative_error']:+.0f} %, {'inside' if outcome['inside'] else 'outside'} the "
         f"{percent(interval['level'], 0)} interval, {count(interval['low'])} to {count(interval['high'])})."
     )
+
+
+def _next_cells(record: Mapping[str, Any]) -> Iterator[str]:
+    """The cells that the grid lacks, as a study would name them."""
+    for block in record["next_cells"]:
+        shapes = ", ".join(f"[{layers}, {width}]" for layers, width in block["shapes"])
+        yield (
+            f"To add at {flops(block['budgets'][0])} FLOPs, around {count(block['centre'])}: shapes {shapes} "
+            f"({block['reason']})."
+        )
 
 
 def _doubling(fit: Fit, of: str, held: str, span: str) -> Markup:
@@ -228,4 +254,11 @@ _STATEMENTS: Mapping[str, Callable[[Fit, StudyData], Markup]] = {
     "kaplan": _kaplan,
     "hoffmann": _hoffmann,
     "isoflop": _isoflop,
+    **TRAINING_STATEMENTS,
+    "envelope": reconciliation.envelope,
+    "overshoot": reconciliation.overshoot,
+    "corrections": reconciliation.corrections,
+    "data_limits": reconciliation.data_limits,
+    "head_to_head": reconciliation.head_to_head,
+    "tuning": reconciliation.tuning,
 }

@@ -17,6 +17,7 @@ from scaling_lab.figures.labels import PARAMS, flops_words
 from scaling_lab.files import write_text
 from scaling_lab.report import answer, choices, evidence, provenance
 from scaling_lab.report.captions import figure_views
+from scaling_lab.report.claims import claims_view
 from scaling_lab.report.formats import FILTERS
 from scaling_lab.report.laws import law_views
 from scaling_lab.trunks import flops_spent_of_rows
@@ -46,6 +47,7 @@ def render_report(
             datasets=datasets,
             simulated=any(view["simulated"] for view in views),
             texts=provenance.texts(datasets),
+            claims=claims_view(results),
             versions={name: version(name) for name in _PACKAGES},
         )
     )

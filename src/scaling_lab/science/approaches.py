@@ -7,11 +7,12 @@ there; D* is what the budget pays for at N*, so that every answer costs the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_lab.science.allocation import (
     Allocation,
@@ -30,8 +31,10 @@ from scaling_lab.science.isoflop import MINIMUM_SIZES, IsoFlopFit, Profile, Toke
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.projection import fit_projected
-from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.valley import recentred, with_akima
+
+WARMUP, TRAINING_POINTS = 0.2, 6  # share of a curve that is left out of L(N, S), and its points that are used
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,28 @@ class Runs:
     loss: Array
 
 
+class LawDraws:
+    """Bootstraps by fit: equal fits of equal runs, reached from other starts or asked other questions, share one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Draws] = {}
+
+    def of(self, fit: FitResult, options: BootstrapOptions, clusters: NDArray[np.intp] | None = None) -> Draws:
+        """`bootstrap_law`, made once."""
+        runs = (*(values.tobytes() for values in fit.variables.values()), fit.loss.tobytes())
+        key = (fit.law.name, *(f"{value:.4g}" for value in fit.parameters.values()), *runs, options)
+        if key not in self._known:
+            self._known[key] = bootstrap_law(fit, options, clusters)
+        return self._known[key]
+
+
 @dataclass(frozen=True)
 class ApproachOptions:
     """What the approaches share.
 
     starts: of the fit of Hoffmann's law, the published 4,500 by default. recentre: the factor around each vertex to
-    which the parabolas are narrowed, where enough sizes are left. smoothing: of the training curves, in points.
+    which the parabolas are narrowed, where enough sizes are left. smoothing: of the training curves, in points. draws:
+    those of laws that were resampled before, for answers to several questions of the same runs.
     """
 
     objective: Objective = field(default_factory=Objective)
@@ -57,6 +76,7 @@ class ApproachOptions:
     starts: Array | None = None
     recentre: float = 4.0
     smoothing: float = SMOOTHING
+    draws: LawDraws = field(default_factory=LawDraws)
 
 
 _Answer = tuple[Frontier, Frontier, Draws, tuple[str, ...]]  # the estimate, its draws, the bootstrap, warnings
@@ -69,8 +89,11 @@ def compare_approaches(
     cost: TokenCost,
     options: ApproachOptions | None = None,
     curves: Sequence[Curve] | None = None,
+    only: Collection[str] | None = None,
 ) -> Approaches:
-    """Approach 1 (with `curves`), 2 by three ways to a minimum, 3 from two sets of starts, and Kaplan's L(N, D).
+    """Approach 1, 2 by three ways to a minimum, 3 from two sets of starts, Kaplan's L(N, D) and L(N, S).
+
+    The first and the last need `curves`. only: names of the approaches that are asked; all by default.
 
     profiles, cost: of the runs' budgets (`budget_profiles`). A refused approach is part of the answer.
     """
@@ -81,6 +104,9 @@ def compare_approaches(
 
     def law(fit: Callable[[], FitResult]) -> _Answer:
         return _law(fit(), span, question, chosen)
+
+    def steps() -> _Answer:
+        return _training_law(curves or (), span, question, chosen)
 
     def isoflop(changed: Sequence[Profile], *notes: str) -> _Answer:
         return _isoflop(fit_isoflop(changed), cost, question, chosen, notes)
@@ -94,9 +120,10 @@ def compare_approaches(
         "kaplan": lambda: law(lambda: fit_projected(kaplan, variables, runs.loss, chosen.objective)),
     }
     if curves is not None:
-        makers = {"envelope": lambda: _envelope(curves, question, chosen)} | makers
-    level = chosen.resampling.level
-    return Approaches(question.budgets, level, {name: _answer(name, make, level) for name, make in makers.items()})
+        makers = {"envelope": lambda: _envelope(curves, question, chosen)} | makers | {"kaplan_steps": steps}
+    level, asked = chosen.resampling.level, makers.keys() if only is None else only
+    answers = {name: _answer(name, make, level) for name, make in makers.items() if name in asked}
+    return Approaches(question.budgets, level, answers)
 
 
 def budget_profiles(runs: Runs, cost: TokenCost) -> list[Profile]:
@@ -150,7 +177,38 @@ def _isoflop(
     return line_frontier(vars(fit), question), line_frontier(draws.values, question), draws, tuple(notes)
 
 
+def _training_law(
+    curves: Sequence[Curve], span: tuple[float, float], question: Question, options: ApproachOptions
+) -> _Answer:
+    """Kaplan's frontier: N that minimises L(N, S) at C = 6 N B S (2020, Eq 1.6 and appendix B), B constant.
+
+    S is counted in tokens, so that runs of different batches can stand in one law; runs are drawn whole.
+    """
+    law = LAWS["kaplan_steps"]
+    if len(curves) <= len(law.parameters):
+        message = f"{len(curves)} training curves for the {len(law.parameters)} parameters of {law.name}"
+        raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, f"{message}; at least {len(law.parameters) + 1} are needed")
+    variables, loss, run = _training_points(curves)
+    fit = fit_projected(law, variables, loss, options.objective)
+    draws = options.draws.of(fit, options.resampling, run)
+    best = law_frontier(law, fit.parameters, span, question)
+    return best, law_frontier(law, draws.values, span, question), draws, fit.warnings
+
+
+def _training_points(curves: Sequence[Curve]) -> tuple[dict[str, Array], Array, NDArray[np.intp]]:
+    """N, tokens and loss of every curve after its warmup, at points evenly spaced in log tokens; and their curves."""
+    params, tokens, loss, run = [], [], [], []
+    for index, curve in enumerate(curves):
+        wanted = np.geomspace(WARMUP * curve.tokens[-1], curve.tokens[-1], TRAINING_POINTS)
+        nearest = np.unique(np.abs(np.log(curve.tokens[:, None] / wanted)).argmin(axis=0))
+        params.append(np.full(len(nearest), curve.params))
+        tokens.append(curve.tokens[nearest])
+        loss.append(curve.loss[nearest])
+        run.append(np.full(len(nearest), index, dtype=np.intp))
+    return {"N": np.concatenate(params), "S": np.concatenate(tokens)}, np.concatenate(loss), np.concatenate(run)
+
+
 def _law(fit: FitResult, span: tuple[float, float], question: Question, options: ApproachOptions) -> _Answer:
-    draws = bootstrap_law(fit, options.resampling)
+    draws = options.draws.of(fit, options.resampling)
     best = law_frontier(fit.law, fit.parameters, span, question)
     return best, law_frontier(fit.law, draws.values, span, question), draws, fit.warnings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,11 @@ PUBLISHED_REPETITION: Mapping[str, float] = {name: PUBLISHED["muennighoff"].valu
 """R_D* and R_N* of Muennighoff et al. 2023: 182 runs of 7M to 9B parameters, 1 to 500 epochs of C4 and OSCAR."""
 
 PARAMS_RANGE = (1e3, 1e16)
+
+
+def six_n(params: Any) -> Any:
+    """6 N training FLOPs per token."""
+    return 6 * params
 
 
 @dataclass(frozen=True)
@@ -40,16 +45,19 @@ def data_limited_optimum(
     parameters: Mapping[str, Any],
     flops: float,
     unique_tokens: float,
-    repetition: Mapping[str, float] = PUBLISHED_REPETITION,
+    repetition: Mapping[str, Any] = PUBLISHED_REPETITION,
+    flops_per_token: Callable[[Any], Any] = six_n,
+    params_range: tuple[float, float] = PARAMS_RANGE,
 ) -> DataLimitedOptimum:
-    """Minimise the data-constrained law over N where D = C / (6 N) and `unique_tokens` tokens are unique.
+    """Minimise the data-constrained law over N where D = C / flops_per_token(N) and `unique_tokens` are unique.
 
     parameters: E, A, B, alpha and beta of the Hoffmann law, numbers or draws. repetition: R_D and R_N. Where the
     compute-optimal D of the Hoffmann law is no more than `unique_tokens`, nothing repeats and both laws agree.
     """
 
-    def loss(N: Any, D: Any, **base: Any) -> Any:
-        return data_constrained(N, D, unique_tokens, **base, **repetition)
+    def loss(N: Any, D: Any, **law: Any) -> Any:
+        return data_constrained(N, D, unique_tokens, **law)
 
-    found = numerical_optimum(parameters, flops, lambda size: 6 * size, PARAMS_RANGE, loss)
+    law = {**parameters, **repetition}
+    found = numerical_optimum(law, flops, flops_per_token, params_range, loss)
     return DataLimitedOptimum(found, unique_tokens)

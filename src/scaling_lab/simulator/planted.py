@@ -14,7 +14,7 @@ import numpy as np
 
 from scaling_lab.science.batch import steps_at_large_batch
 from scaling_lab.science.laws import Array, critical_batch, kaplan, kaplan_steps
-from scaling_lab.science.published import PUBLISHED
+from scaling_lab.science.published import ALLOCATIONS, PUBLISHED
 
 # WebText2: 96 GB of text are 2.29e10 tokens (Kaplan et al. 2020, section 2.3).
 BYTES_PER_TOKEN = 96e9 / 2.29e10
@@ -64,6 +64,26 @@ def _limits(size: str, data: str) -> dict[str, float]:
     return {"Nc": params["Xc"], "alpha_N": params["alpha"], "Dc": tokens["Xc"], "alpha_D": tokens["alpha"]}
 
 
+def _steps_of_table_6() -> dict[str, float]:
+    """L(N, S_min) whose best use of compute is Tables 5 and 6, which Table 3 is not: its exponent of N is 0.68.
+
+    L(C_min), N(C_min) and B_crit(L) are as printed; S_min takes the compute that they leave (Eq B.5 to B.10).
+    """
+    compute, batch = PUBLISHED["kaplan_compute"].values, PUBLISHED["kaplan_batch"].values
+    size = ALLOCATIONS["kaplan_params"]
+    alpha_N = compute["alpha"] / size.exponent
+    alpha_S = compute["alpha"] / (1 - size.exponent - compute["alpha"] / batch["alpha_B"])
+    above = 1 + alpha_N / alpha_S
+    loss = (compute["Xc"] / size.unit) ** compute["alpha"]
+    steps = size.unit / (6 * size.coefficient * batch["B_star"] / loss ** (1 / batch["alpha_B"]))
+    return {
+        "Nc": size.coefficient * (loss / above) ** (1 / alpha_N),
+        "Sc": steps * (loss - loss / above) ** (1 / alpha_S),
+        "alpha_N": alpha_N,
+        "alpha_S": alpha_S,
+    }
+
+
 PLANTED: Mapping[str, PlantedLaws] = {
     "kaplan2020": PlantedLaws(
         "Kaplan et al. 2020: L(N, D) of Table 2, L(N, S_min) of Table 3, B_crit(L) of Table 5",
@@ -75,6 +95,13 @@ PLANTED: Mapping[str, PlantedLaws] = {
         "Kaplan et al. 2020: L(N), L(D) and B_crit(L) of Table 5, joined by Eq 1.5; L(N, S_min) of Table 3",
         _limits("kaplan_params", "kaplan_tokens"),
         PUBLISHED["kaplan_steps"].values,
+        PUBLISHED["kaplan_batch"].values,
+    ),
+    "kaplan2020_table6": PlantedLaws(
+        "Kaplan et al. 2020: L(N), L(D) and B_crit(L) of Table 5, and training curves whose best use of compute is"
+        " L(C_min) of Table 5 and N(C_min) of Table 6",
+        _limits("kaplan_params", "kaplan_tokens"),
+        _steps_of_table_6(),
         PUBLISHED["kaplan_batch"].values,
     ),
 }

@@ -1,0 +1,56 @@
+"""How far from its best learning rate each cell was trained: rate over the measured rule, and the loss expected to be
+lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from scaling_lab.figures.drawing import Drawing
+from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.labels import PARAMS, with_interval
+from scaling_lab.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, annotate, log_counts, new_figure, refused
+from scaling_lab.science.laws import Array
+
+_COLOURS = (ORANGE, GREEN, RED, PURPLE, GREY)
+
+
+def tuning(data: StudyData) -> Drawing:
+    """Left: rate over the best of its size, of the cells and of every published rule; right: expected excess loss."""
+    fit = data.fit("tuning")
+    figure, (left, right) = new_figure(2, 13, 5)
+    drawing = Drawing(figure)
+    if fit is not None and fit.record.get("rules"):
+        cells = [fit.points[name].astype(float) for name in ("N", "factor", "excess")]
+        _series(left, right, "cells of the grid", ("o", BLUE), cells, drawing)
+        for number, rule in enumerate(fit.record["rules"]):
+            values = [np.array(rule[name], dtype=float) for name in ("params", "factor", "excess")]
+            _series(left, right, f"rule {rule['rule']}", ("--", _COLOURS[number % len(_COLOURS)]), values, drawing)
+        left.axhline(1, color=GREY, linewidth=1)
+        right.axhline(0.25, color=GREY, linewidth=1)
+        right.text(0.02, 0.25, "0.25 %: near-optimal in DeepSeek 2024", fontsize=10, va="bottom",
+                   transform=right.get_yaxis_transform())  # fmt: skip
+        right.set_yscale("log")
+        left.set_yscale("log")
+        left.legend(fontsize=9)
+    if fit is not None and fit.ok:
+        rule = f"best rate = c $N^{{-q}}$: c = {with_interval(fit, 'c')}, q = {with_interval(fit, 'q')}"
+        annotate(right, rule, "lower left")
+    elif fit is not None:
+        refused(left, {"tuning": fit.reason}, 60)
+    for axes, label in ((left, "peak rate over the measured best"), (right, "loss expected to be lost by it, %")):
+        log_counts(axes)
+        axes.set(xlabel="N: " + PARAMS["params_non_embedding"], ylabel=label)
+    return drawing
+
+
+def _series(
+    left: Axes, right: Axes, label: str, style: tuple[str, str], columns: Sequence[Array], drawing: Drawing
+) -> None:
+    """Factor and expected excess of one series against size, in both panels."""
+    params, factor, excess = columns
+    left.plot(params, factor, style[0], color=style[1], label=label)
+    right.plot(params, 100 * np.maximum(excess, 1e-6), style[0], color=style[1], label=label)
+    drawing.record("tuning", label, params_non_embedding=params, factor=factor, excess_percent=100 * excess)
