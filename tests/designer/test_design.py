@@ -33,18 +33,20 @@ def test_the_study_is_valid_and_costs_at_most_its_budget(root: Path) -> None:
     assert {spec.seed for spec in specs} == set(SEEDS)
 
 
-def test_bounds_on_runs_hold(root: Path) -> None:
+def test_bounds_on_runs_hold(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = design(root, "bounded", 1e13, 1e15, most_runs=20, largest_run=5e11, most_tokens=2e6)
     specs = [spec for spec in runs_of(root, name) if spec.seed == 0]
     assert len(specs) <= 20
     assert max(spec.flops("matmul") for spec in specs) <= 5e11
     assert max(spec.tokens for spec in specs) <= 2e6
+    assert "--most-tokens" not in capsys.readouterr().out
 
 
 def test_a_finished_study_gives_law_and_noise(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = design(root, "continued", 1e13, 1e15, root / "results" / "simulated")
     printed = capsys.readouterr().out
     assert "hoffmann, as" in printed
+    assert "`--most-tokens` says how many there are" in printed
     assert "measured in" in printed
     assert {spec.seed for spec in runs_of(root, name)} == {0}
     assert "simulated" in printed

@@ -60,6 +60,9 @@ def design_warnings(drawing: Drawing, best: Candidate) -> list[str]:
         notes.append("noise is assumed, in part or whole; `--study` takes it from a finished study")
     if best.trials.refused:
         notes.append(f"{best.trials.refused} of {len(drawing.trials)} simulated studies were refused a law")
+    if drawing.request.most_tokens is None:
+        most = max(spec.tokens for spec in best.bench.specs)
+        notes.append(f"runs read up to {most:,} tokens; `--most-tokens` says how many there are, where they are fewer")
     ahead = drawing.request.target / float(best.bench.cells.flops.max())
     if ahead > 100:
         notes.append(f"the target lies {ahead:.3g} times beyond the dearest run: a law that bends is not simulated")

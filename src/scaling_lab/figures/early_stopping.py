@@ -72,6 +72,6 @@ def _curves(axes: Axes, data: StudyData, drawing: Drawing) -> None:
         drawing.record("curves", row["run"], kind="validation", step=step[held], loss_nats=validation[held])
     log_counts(axes)
     log_loss(axes)
-    axes.set(xlabel="step", ylabel="loss, nats per token: validation solid, training dashed")
+    axes.set(xlabel="step", ylabel="loss, nats per token")
     axes.legend(title="D: unique tokens", fontsize=10)
-    axes.set_title(f"N = {rounded(largest, 3)}")
+    axes.set_title(f"N = {rounded(largest, 3)}: validation solid, training dashed")

@@ -90,4 +90,4 @@ def _rules(axes: Axes, fit: Fit, drawing: Drawing) -> None:
     log_counts(axes)
     log_counts(axes, "y")
     axes.set(xlabel=params_label("params_non_embedding"), ylabel="best peak learning rate")
-    axes.legend(fontsize=9.5)
+    axes.legend(fontsize=9.5, loc="upper center", bbox_to_anchor=(0.5, -0.14))

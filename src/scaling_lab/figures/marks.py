@@ -13,7 +13,7 @@ from scaling_lab.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RE
 from scaling_lab.science.laws import Array
 
 SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, INK, GREY)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def colour_of(place: int) -> str:
@@ -22,7 +22,7 @@ def colour_of(place: int) -> str:
 
 
 def marker_of(place: int) -> str:
-    """Marker of the n-th series."""
+    """Marker of the n-th series; they repeat after eight, so that fifty-six series differ in one or the other."""
     return MARKERS[place % len(MARKERS)]
 
 

@@ -11,7 +11,7 @@ from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import loss_label, rounded
 from scaling_lab.figures.marks import colour_of, marker_of
-from scaling_lab.figures.style import GREY, annotate, new_figure
+from scaling_lab.figures.style import GREY, annotate, log_counts, new_figure
 
 # Seed variation that the paper quotes in D.6, nats.
 PUBLISHED_SCATTER = 0.05
@@ -41,7 +41,7 @@ def schedules(data: StudyData) -> Drawing:
     noise = (data.noise["pooled"] or {}).get("relative_sd", {}).get("value")
     if noise:
         axes.axhspan(least, least * (1 + 2 * noise), color=GREY, alpha=0.2, linewidth=0, label="two sd of seeds")
-    axes.set_xscale("log")
+    log_counts(axes)
     axes.set(xlabel="learning rate summed over steps", ylabel=loss_label(data.loss_column))
     params = rounded(rows[0][0]["params_non_embedding"], 3)
     axes.set_title(f"N = {params}; seeds in the paper differ by about {PUBLISHED_SCATTER} nats")

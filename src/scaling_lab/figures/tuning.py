@@ -37,7 +37,7 @@ def tuning(data: StudyData) -> Drawing:
         left.legend(fontsize=9)
     if fit is not None and fit.ok:
         rule = f"best rate = c $N^{{-q}}$: c = {with_interval(fit, 'c')}, q = {with_interval(fit, 'q')}"
-        annotate(right, rule, "upper left")
+        annotate(right, rule, "lower left")
     elif fit is not None:
         refused(left, {"tuning": fit.reason}, 60)
     for axes, label in ((left, "peak rate over the measured best"), (right, "loss expected to be lost by it, %")):

@@ -131,6 +131,7 @@ def _fill(
     }
     record.parameters = {rung["name"]: rung["a"] for rung in rungs if rung["status"] == "ok"}
     record.diagnostics["noise_log"] = noise
+    record.diagnostics["warnings"] += [note for rung in rungs if (note := _unsure(rung))]
     if len(found) < 2:
         record.refusal = FitRefusedError(RefusalCode.TOO_FEW_POINTS, f"{len(found)} of {len(STEPS)} rungs have an a")
 
@@ -172,6 +173,14 @@ def _sizes(table: RunTable, mask: Mask, curves: Sequence[Curve], step: Step) -> 
         else:
             sizes.append(losses_of_curve(size, curves[rows[-1]], shortest, rows[-1], len(table)))
     return sizes, firsts
+
+
+def _unsure(rung: dict[str, Any]) -> str | None:
+    """A rung whose noise moves its minima to an edge on one side only: its interval says too little."""
+    interval = rung["a"] and rung["a"]["interval"]
+    if not interval or interval["low"] < rung["a"]["value"] < interval["high"]:
+        return None
+    return f"{rung['label']}: a = {rung['a']['value']:.2f} lies at the end of its own interval: minima near an edge"
 
 
 def _described(step: Step) -> dict[str, Any]:

@@ -47,8 +47,9 @@ CAPTIONS = {
     ),
     "architectures": (
         "Architectures at equal size",
-        "Kaplan et al. 2020, Figures 7 and 17. Test loss against size (grey: rates that validation rejected), and the "
-        "excess over Transformers interpolated at the same N, with {level} intervals from seeds.",
+        "Kaplan et al. 2020, Figures 7 and 17. Test loss against size (grey: rates that validation rejected; "
+        "the line joins Transformers of the best shapes), and the excess over those interpolated at the same N, "
+        "with {level} intervals from seeds.",
     ),
     "architecture_positions": (
         "Architectures along the context",
