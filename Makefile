@@ -17,9 +17,9 @@ demo: $(READY)
 smoke: $(READY)
 	$(BIN)/snakemake --cores all --configfile config/smoke.yaml --directory $(or $(DIR),.smoke)
 
-# Everything that CI runs, the cluster included.
+# Everything that CI runs. The cluster has a target of its own until all its faults have passed in one run on a free machine.
 test: lint
-	$(BIN)/pytest -rs
+	$(BIN)/pytest -rs -m "not slurm"
 
 # Without the tests that train, and those that need the network.
 test-fast: $(READY)
