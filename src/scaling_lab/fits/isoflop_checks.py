@@ -51,8 +51,8 @@ def _grid_bias(
 def next_cells(profiles: Sequence[Profile], table: RunTable, options: FitOptions) -> list[dict[str, Any]]:
     """What the grid lacks, as blocks to add to the study: the budget, shapes of the study's proportions, their tokens.
 
-    Empty where every budget has five sizes, two on each side of its minimum, and for a study without Transformers, whose
-    shapes nothing continues.
+    Empty where every budget has five sizes, two on each side of its minimum, and for a study without Transformers:
+    nothing continues its shapes.
     """
     if not table.has_transformers:
         return []
