@@ -30,6 +30,16 @@ class Evidence:
         found = sorted(self.fits.get(fit, ()), key=lambda pair: (pair[1]["status"] != "ok", _rank(pair[0], preferred)))
         return found[0] if found else None
 
+    def require(self, fit: str, study: str) -> tuple[str, Mapping[str, Any]]:
+        """The same, of `study` if possible. Raises _NoEvidenceError where the fit is absent or refused."""
+        found = self.find(fit, study)
+        if found is None:
+            raise _NoEvidenceError(Judgement([], ABSENT, f"no study fits `{fit}`; switch on the study {study}"))
+        if found[1]["status"] != "ok":
+            reason = found[1]["reason"]["message"]
+            raise _NoEvidenceError(Judgement([], OPEN, f"`{fit}` of study {found[0]} is refused: {reason}"))
+        return found
+
 
 def _rank(study: str, preferred: Sequence[str]) -> int:
     return preferred.index(study) if study in preferred else len(preferred)
@@ -42,6 +52,12 @@ class Judgement:
     statistics: list[Statistic]
     verdict: str
     why: str
+
+
+class _NoEvidenceError(Exception):
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement.why)
+        self.judgement = judgement
 
 
 def judge_claims(studies: Sequence[str], results: Path, output: Path) -> None:
@@ -67,7 +83,10 @@ def _read(studies: Sequence[str], results: Path) -> dict[str, list[tuple[str, Ma
 
 
 def _judged(judge: Callable[[Evidence], Judgement], evidence: Evidence) -> Judgement:
-    return judge(evidence)
+    try:
+        return judge(evidence)
+    except _NoEvidenceError as absent:
+        return absent.judgement
 
 
 def _statistic(name: str, entry: Mapping[str, Any], study: str, fit: str, published: float | None = None) -> Statistic:
@@ -75,15 +94,6 @@ def _statistic(name: str, entry: Mapping[str, Any], study: str, fit: str, publis
         "name": name, "value": entry["value"], "interval": entry.get("interval"), "published": published,
         "study": study, "fit": fit,
     }  # fmt: skip
-
-
-def _missing(found: tuple[str, Mapping[str, Any]] | None, fit: str, studies: str) -> Judgement | None:
-    """The judgement where a fit is absent or refused; None where it can be used."""
-    if found is None:
-        return Judgement([], ABSENT, f"no study fits `{fit}`; switch on {studies}")
-    if found[1]["status"] != "ok":
-        return Judgement([], OPEN, f"`{fit}` of study {found[0]} is refused: {found[1]['reason']['message']}")
-    return None
 
 
 def _by_interval(entry: Mapping[str, Any], low: float, high: float, words: str) -> tuple[str, str]:
@@ -101,10 +111,7 @@ def _by_interval(entry: Mapping[str, Any], low: float, high: float, words: str) 
 
 def _weakly_on_shape(evidence: Evidence) -> Judgement:
     """Claim 1: the largest increase over a factor of 40 in aspect ratio around the best."""
-    found = evidence.find("shape", "shape")
-    if missing := _missing(found, "shape", "the study shape"):
-        return missing
-    study, document = found or ("", {})
+    study, document = evidence.require("shape", "shape")
     statistics, worst = [], None
     for panel in document["panels"]:
         entry = largest_in_window(panel["values"], panel["increase_percent"], SHAPE_FACTOR)
@@ -173,10 +180,7 @@ def _gain_over_power(document: Mapping[str, Any]) -> float | None:
 
 def _overfitting(evidence: Evidence) -> Judgement:
     """Claim 3: alpha_N / alpha_D of the early-stopped surface contains 0.74, and the surface describes the runs."""
-    found = evidence.find("early_stopped", "size_and_data")
-    if missing := _missing(found, "early_stopped", "the study size_and_data"):
-        return missing
-    study, document = found or ("", {})
+    study, document = evidence.require("early_stopped", "size_and_data")
     entry = document["derived"]["overfitting_exponent"]
     scatter = document["diagnostics"]["residual_sd_log"]
     statistics = [
@@ -200,10 +204,7 @@ def _overfitting(evidence: Evidence) -> Judgement:
 
 def _training_curves(evidence: Evidence) -> Judgement:
     """Claim 4: L(N, S_min) describes the curves of all sizes within the scatter of section 4."""
-    found = evidence.find("training_law", "training_curves")
-    if missing := _missing(found, "training_law", "the study training_curves"):
-        return missing
-    study, document = found or ("", {})
+    study, document = evidence.require("training_law", "training_curves")
     scatter = document["diagnostics"]["residual_sd_log"]
     published = {"alpha_N": 0.077, "alpha_S": 0.76}
     statistics = [
@@ -219,10 +220,7 @@ def _training_curves(evidence: Evidence) -> Judgement:
 
 def _transfer(evidence: Evidence) -> Judgement:
     """Claim 5: the slope of loss on other texts contains 1 for every text."""
-    found = evidence.find("transfer", "transfer")
-    if missing := _missing(found, "transfer", "the study transfer"):
-        return missing
-    study, document = found or ("", {})
+    study, document = evidence.require("transfer", "transfer")
     texts = [text for text in document["texts"].values() if text["slope"]["interval"]]
     statistics = [_statistic(f"slope, {text['name']}", text["slope"], study, "transfer", 1.0) for text in texts]
     off = [t["name"] for t in texts if not t["slope"]["interval"]["low"] <= 1 <= t["slope"]["interval"]["high"]]
@@ -235,10 +233,7 @@ def _transfer(evidence: Evidence) -> Judgement:
 
 def _sample_efficiency(evidence: Evidence) -> Judgement:
     """Claim 6: the tokens to a fixed loss fall with size."""
-    found = evidence.find("sample_efficiency", "sample_efficiency")
-    if missing := _missing(found, "sample_efficiency", "the study sample_efficiency"):
-        return missing
-    study, document = found or ("", {})
+    study, document = evidence.require("sample_efficiency", "sample_efficiency")
     entry = document["parameters"]["alpha"]
     statistics = [_statistic("tokens to a fixed loss fall as N to this power", entry, study, "sample_efficiency")]
     verdict, why = _by_interval(entry, 0.0, float("inf"), "the power by which tokens fall")
@@ -247,10 +242,7 @@ def _sample_efficiency(evidence: Evidence) -> Judgement:
 
 def _before_convergence(evidence: Evidence) -> Judgement:
     """Claim 7: the optimum of Appendix B lies clearly above the converged loss, 10 % by the paper."""
-    found = evidence.find("frontier", "compute")
-    if missing := _missing(found, "frontier", "the study compute"):
-        return missing
-    study, document = found or ("", {})
+    study, document = evidence.require("frontier", "compute")
     entry = document["derived"]["above_converged"]
     statistics = [_statistic("loss at the optimum above the converged", entry, study, "frontier", 0.10)]
     data = evidence.find("compute_min", "compute")
@@ -263,10 +255,7 @@ def _before_convergence(evidence: Evidence) -> Judgement:
 
 def _critical_batch(evidence: Evidence) -> Judgement:
     """Claim 8: one power of the loss describes the critical batch of every size scanned."""
-    found = evidence.find("critical_batch", "batch_size")
-    if missing := _missing(found, "critical_batch", "the study batch_size"):
-        return missing
-    study, document = found or ("", {})
+    study, document = evidence.require("critical_batch", "batch_size")
     entry = document["parameters"]["alpha_B"]
     statistics = [_statistic("alpha_B", entry, study, "critical_batch", 0.21)]
     verdict, why = _by_interval(entry, 1e-3, 5.0, "alpha_B")
