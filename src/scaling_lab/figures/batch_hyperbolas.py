@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import Fit, StudyData
@@ -37,13 +38,13 @@ def batch_hyperbolas(data: StudyData) -> Drawing:
     return drawing
 
 
-def _panel(axes: Axes, fit: Fit, size: float, scale: object, drawing: Drawing) -> None:
+def _panel(axes: Axes, fit: Fit, size: float, scale: ScalarMappable, drawing: Drawing) -> None:
     for row in fit.record["hyperbolas"]:
         if row["params"] != size:
             continue
         own = (fit.points["params"] == size) & np.isclose(fit.points["loss"], row["loss"])
         steps, tokens = fit.points["steps"][own], fit.points["tokens"][own]
-        colour = scale.to_rgba(row["loss"])  # type: ignore[attr-defined]
+        colour = scale.to_rgba(row["loss"])
         axes.plot(steps, tokens, "o", color=colour, markersize=5)
         beyond = np.geomspace(tokens.min() * 0.8, tokens.max() * 1.3, 200)
         beyond = beyond[beyond > row["E_min"] * 1.001]

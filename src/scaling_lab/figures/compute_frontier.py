@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import Fit, StudyData
@@ -67,13 +68,15 @@ def _curves(axes: Axes, data: StudyData, drawing: Drawing) -> None:
         label = "_nolegend_"
 
 
-def _envelope(axes: Axes, name: str, title: str, exponent: float, fit: Fit, scale: object, drawing: Drawing) -> None:
+def _envelope(
+    axes: Axes, name: str, title: str, exponent: float, fit: Fit, scale: ScalarMappable, drawing: Drawing
+) -> None:
     block = fit.record.get(name) or {"status": "refused", "reason": fit.record["critical_batch"]["reason"]}
     if block["status"] != "ok":
         refused(axes, {title: block["reason"]})
         return
     flops, loss, params = of_envelope(fit, name, "flops", "loss", "params")
-    axes.scatter(flops, loss, c=scale.to_rgba(params), s=14, zorder=4)  # type: ignore[attr-defined]
+    axes.scatter(flops, loss, c=scale.to_rgba(params), s=14, zorder=4)
     drawing.record(name, "envelope", flops=flops, loss=loss, params=params)
     alpha, scale_c = block["laws"]["loss"]["alpha"], block["laws"]["loss"]["Xc"]["value"]
     grid = np.geomspace(flops.min() / EXTENSION, flops.max() * EXTENSION, 60)

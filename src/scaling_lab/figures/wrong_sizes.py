@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -9,6 +11,7 @@ from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.style import GREY, ORANGE, PALE, annotate, legend_below, new_figure, refused
 from scaling_lab.science.frontier import size_compute_cost, size_steps_cost
+from scaling_lab.science.laws import Array
 from scaling_lab.science.published import PUBLISHED
 
 RATIOS = np.geomspace(0.2, 10, 300)
@@ -48,14 +51,14 @@ def wrong_sizes(data: StudyData) -> Drawing:
     return drawing
 
 
-def _ours(axes: Axes, fit: Fit, name: str, cost: object, data: StudyData, drawing: Drawing) -> None:
-    ours = cost(RATIOS, fit.value("alpha_N"), fit.value("alpha_S"))  # type: ignore[operator]
+def _ours(axes: Axes, fit: Fit, name: str, cost: Callable[..., Array], data: StudyData, drawing: Drawing) -> None:
+    ours = cost(RATIOS, fit.value("alpha_N"), fit.value("alpha_S"))
     axes.plot(RATIOS, ours, color=ORANGE, label="ours")
     reached = np.isfinite(ours)
     columns = {"size_ratio": RATIOS[reached], "cost": ours[reached]}
     alphas = [fit.draws[key][:, None] for key in ("alpha_N", "alpha_S")]
     if len(alphas[0]) >= 20:
-        drawn = np.nan_to_num(cost(RATIOS[None, :], *alphas), nan=np.inf)  # type: ignore[operator]
+        drawn = np.nan_to_num(cost(RATIOS[None, :], *alphas), nan=np.inf)
         tails = [(1 - data.level) / 2, (1 + data.level) / 2]
         low, high = np.quantile(drawn, tails, axis=0, method="nearest")
         axes.fill_between(RATIOS, low, np.minimum(high, 1e3), color=ORANGE, alpha=0.2, linewidth=0)
