@@ -1,7 +1,7 @@
 """Matrix products in float32 on a CPU by oneDNN, and a linear layer of them.
 
 Torch multiplies float32 by MKL, which leaves half of the vector width of an AMD processor unused: oneDNN, which torch
-ships for its compiled models, is 1.2 to 2.3 times as fast from width 32 on (benchmarks/training/products.py). Elsewhere, and
+ships for its compiled models, is 1.2 to 2.3 times as fast from width 32 on (benchmarks/training/products.py). Else, and
 for products that are too small to gain, these functions are torch's own.
 
 Shape suffixes: M, K, N the sides of a product; I and O inputs and outputs of a layer.
