@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from scaling_lab.fits.experiment import Measured, add_finding, new_experiment, noisy_copies, seed_noise
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord
-from scaling_lab.fits.positions import binned, position_bins, read_positions
+from scaling_lab.fits.positions import read_positions
 from scaling_lab.fits.selection import Selection, finished, one_amount, one_dataset, one_ending
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.laws import Array
