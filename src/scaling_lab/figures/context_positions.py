@@ -47,7 +47,9 @@ def _losses(axes: Axes, fit: Fit, drawing: Drawing) -> None:
             axes.plot(grid, line, color=colour, linewidth=1.3)
             drawing.record("law", label, position=grid, loss_nats=line)
             label += f": {law['E_T']:.1f} + {law['k']:.1f} T$^{{-{law['p']:.2f}}}$"
-        axes.plot(middles(bins), binned(loss, bins), "o", color=colour, markersize=5, markeredgecolor="white", label=label)
+        axes.plot(
+            middles(bins), binned(loss, bins), "o", color=colour, markersize=5, markeredgecolor="white", label=label
+        )
         drawing.record("losses", label, position=np.arange(1, len(loss) + 1), loss_nats=loss)
     log_counts(axes)
     log_loss(axes)

@@ -16,6 +16,7 @@ from scaling_lab.fits.positions import read_positions
 from scaling_lab.fits.selection import Selection, finished, one_amount, one_dataset, one_ending
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.laws import Array
+from scaling_lab.science.positions import binned, position_bins
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 EQUATION = "100 (L / L of the Transformer of equal N - 1), the best Transformers, interpolated in log N"

@@ -31,9 +31,7 @@ def parameter_groups(model: nn.Module, spec: OptimizerSpec) -> list[dict[str, An
     return [_group(spec, members, is_vector, factors) for (is_vector, factors), members in ordered]
 
 
-def _group(
-    spec: OptimizerSpec, members: Iterable[nn.Parameter], is_vector: bool, factors: Factors
-) -> dict[str, Any]:
+def _group(spec: OptimizerSpec, members: Iterable[nn.Parameter], is_vector: bool, factors: Factors) -> dict[str, Any]:
     decay = 0.0 if is_vector else spec.weight_decay * factors.decay
     group = {"params": list(members), "weight_decay": decay, "rate_factor": factors.rate}
     # Adafactor has two epsilons of another meaning.

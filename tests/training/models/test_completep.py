@@ -30,9 +30,11 @@ def by_width(**fields: Any) -> dict[str, float]:
 
 def test_the_stream_grows_with_depth_in_other_parametrizations_and_not_in_this_one() -> None:
     completep, mup, standard = by_depth(**COMPLETEP), by_depth(**MUP), by_depth()
-    assert all(abs(exponent) < 0.1 for exponent in completep.values()), completep
-    assert mup["block"] > 0.4, mup
-    assert standard["block"] > 0.4, standard
+    assert abs(completep["block"]) < 0.1, completep
+    assert abs(completep["logits"]) < 0.1, completep
+    assert all(completep[name] < 0.3 for name in BRANCHES), completep
+    assert mup["block"] > 0.8, mup
+    assert standard["block"] > 0.8, standard
 
 
 def test_activations_do_not_grow_with_width() -> None:
