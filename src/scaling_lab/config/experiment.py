@@ -36,7 +36,10 @@ class Config(DataConfig):
         description="folder of config/studies with the keys in which each study differs at another scale",
     )
     threads: int = Field(
-        default=1, ge=1, description="threads of one training job, over all its processes; not part of a run's identity"
+        default=1,
+        ge=1,
+        description="threads of one training job, over all its processes; more than 1 pay only where runs are fewer"
+        " than cores and large (benchmarks/training); not part of a run's identity",
     )
     checkpoint_seconds: float = Field(
         default=30, ge=0, description="wall time between checkpoints; not part of a run's identity either"
