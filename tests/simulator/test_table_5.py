@@ -12,7 +12,7 @@ from scaling_lab.science.published import ALLOCATIONS, PUBLISHED
 
 @pytest.mark.parametrize(
     ("study", "fit", "row", "plantings"),
-    [("model_size", "params", "kaplan_params", 4), ("data_size", "tokens", "kaplan_tokens", 12)],
+    [("model_size", "params", "kaplan_params", 8), ("data_size", "tokens", "kaplan_tokens", 12)],
 )
 def test_the_rows_of_size_and_data_lie_in_their_intervals(
     tmp_path: Path, study: str, fit: str, row: str, plantings: int
