@@ -105,7 +105,7 @@ FitName = Literal[
     "params", "tokens", "compute", "kaplan", "hoffmann", "isoflop", "envelope", "overshoot", "corrections",
     "data_limits", "head_to_head", "tuning", "early_stopped", "stopping_bound", "shape", "architectures", "transfer",
     "context", "learning_rate", "datasets", "depth_series", "critical_batch", "training_law", "compute_min",
-    "frontier", "sample_efficiency",
+    "frontier", "sample_efficiency", "batch_tuning",
 ]  # fmt: skip
 PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
@@ -114,7 +114,7 @@ FigureName = Literal[
     "context_positions", "context_sizes", "context_training", "learning_rate", "schedules", "datasets",
     "compute_frontier", "optimal_scaling", "allocation_stack", "wrong_sizes", "contradiction", "critical_batch",
     "batch_hyperbolas", "training_law", "depth_series", "functional_forms", "sample_efficiency", "horizons",
-    "overshoot", "corrections", "data_limits", "head_to_head", "tuning",
+    "overshoot", "corrections", "data_limits", "head_to_head", "tuning", "batch_tuning",
 ]  # fmt: skip
 
 

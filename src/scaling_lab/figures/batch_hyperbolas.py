@@ -15,7 +15,7 @@ from scaling_lab.science.batch import steps_for_tokens
 
 
 def batch_hyperbolas(data: StudyData) -> Drawing:
-    """One panel for each size; colour is the loss."""
+    """One panel for each size; colour is the loss. Hollow: the best rate was at an edge of those tried."""
     fit = data.fit("critical_batch")
     sizes = np.unique(fit.points["params"]) if fit is not None and fit.ok else np.array([])
     figure, panels = new_figure(max(1, len(sizes)), 5.4 * max(1, len(sizes)) + 1, 5.0, sharey=True)
@@ -45,12 +45,14 @@ def _panel(axes: Axes, fit: Fit, size: float, scale: ScalarMappable, drawing: Dr
         own = (fit.points["params"] == size) & np.isclose(fit.points["loss"], row["loss"])
         steps, tokens = fit.points["steps"][own], fit.points["tokens"][own]
         colour = scale.to_rgba(row["loss"])
-        axes.plot(steps, tokens, "o", color=colour, markersize=5)
+        edge = fit.points["rate_at_edge"][own].astype(bool)
+        axes.plot(steps[~edge], tokens[~edge], "o", color=colour, markersize=5)
+        axes.plot(steps[edge], tokens[edge], "o", color=colour, markersize=5, markerfacecolor="white")
         beyond = np.geomspace(tokens.min() * 0.8, tokens.max() * 1.3, 200)
         beyond = beyond[beyond > row["E_min"] * 1.001]
         curve = steps_for_tokens(beyond, row["S_min"], row["E_min"])
         axes.plot(curve, beyond, color=colour, linewidth=1.2)
         axes.plot(2 * row["S_min"], 2 * row["E_min"], "x", color=colour, markersize=7)
         panel, name = f"N = {size:g}", f"loss {row['loss']:.4g}"
-        drawing.record(panel, name, steps=steps, tokens=tokens, batch=fit.points["batch"][own])
+        drawing.record(panel, name, steps=steps, tokens=tokens, batch=fit.points["batch"][own], rate_at_edge=edge)
         drawing.record(panel, f"{name}, hyperbola", steps=curve, tokens=beyond)

@@ -12,6 +12,7 @@ from scaling_lab.figures.architecture_positions import architecture_positions
 from scaling_lab.figures.architectures import architectures
 from scaling_lab.figures.backtest import backtest
 from scaling_lab.figures.batch_hyperbolas import batch_hyperbolas
+from scaling_lab.figures.batch_tuning import batch_tuning
 from scaling_lab.figures.compute_frontier import compute_frontier
 from scaling_lab.figures.context_positions import context_positions
 from scaling_lab.figures.context_sizes import context_sizes
@@ -73,6 +74,7 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "data_limits": data_limits,
     "head_to_head": head_to_head,
     "tuning": tuning,
+    "batch_tuning": batch_tuning,
     "regret": regret,
     "overfitting": overfitting,
     "early_stopping": early_stopping,

@@ -9,12 +9,24 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scaling_lab.figures.drawing import Drawing
-from scaling_lab.figures.inputs import StudyData
+from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import PARAMS, with_interval
-from scaling_lab.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, annotate, log_counts, new_figure, refused
+from scaling_lab.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    annotate,
+    log_counts,
+    new_figure,
+    refused,
+)
 from scaling_lab.science.laws import Array
 
-_COLOURS = (ORANGE, GREEN, RED, PURPLE, GREY)
+_COLOURS = (ORANGE, GREEN, RED, PURPLE, GREY, INK)
 
 
 def tuning(data: StudyData) -> Drawing:
@@ -22,28 +34,40 @@ def tuning(data: StudyData) -> Drawing:
     fit = data.fit("tuning")
     figure, (left, right) = new_figure(2, 13, 5)
     drawing = Drawing(figure)
-    if fit is not None and fit.record.get("rules"):
-        cells = [fit.points[name].astype(float) for name in ("N", "factor", "excess")]
-        _series(left, right, "cells of the grid", ("o", BLUE), cells, drawing)
-        for number, rule in enumerate(fit.record["rules"]):
-            values = [np.array(rule[name], dtype=float) for name in ("params", "factor", "excess")]
-            _series(left, right, f"rule {rule['rule']}", ("--", _COLOURS[number % len(_COLOURS)]), values, drawing)
-        left.axhline(1, color=GREY, linewidth=1)
-        right.axhline(0.25, color=GREY, linewidth=1)
-        right.text(0.02, 0.25, "0.25 %: near-optimal in DeepSeek 2024", fontsize=10, va="bottom",
-                   transform=right.get_yaxis_transform())  # fmt: skip
-        right.set_yscale("log")
-        left.set_yscale("log")
-        left.legend(fontsize=9)
+    if fit is not None:
+        draw_distances(left, right, fit, drawing)
     if fit is not None and fit.ok:
         rule = f"best rate = c $N^{{-q}}$: c = {with_interval(fit, 'c')}, q = {with_interval(fit, 'q')}"
         annotate(right, rule, "lower left")
     elif fit is not None:
         refused(left, {"tuning": fit.reason}, 60)
-    for axes, label in ((left, "peak rate over the measured best"), (right, "loss expected to be lost by it, %")):
+    label_distances(left, right, "peak rate over the measured best")
+    return drawing
+
+
+def draw_distances(left: Axes, right: Axes, fit: Fit, drawing: Drawing) -> None:
+    """A setting over its best, and the loss lost by it, of the cells and of the published rules, if the fit has any."""
+    if not fit.record.get("rules"):
+        return
+    cells = [fit.points[name].astype(float) for name in ("N", "factor", "excess")]
+    _series(left, right, "cells of the grid", ("o", BLUE), cells, drawing)
+    for number, rule in enumerate(fit.record["rules"]):
+        values = [np.array(rule[name], dtype=float) for name in ("params", "factor", "excess")]
+        _series(left, right, f"rule {rule['rule']}", ("--", _COLOURS[number % len(_COLOURS)]), values, drawing)
+    left.axhline(1, color=GREY, linewidth=1)
+    right.axhline(0.25, color=GREY, linewidth=1)
+    right.text(0.02, 0.25, "0.25 %: near-optimal in DeepSeek 2024", fontsize=10, va="bottom",
+               transform=right.get_yaxis_transform())  # fmt: skip
+    right.set_yscale("log")
+    left.set_yscale("log")
+    left.legend(fontsize=9)
+
+
+def label_distances(left: Axes, right: Axes, factor: str) -> None:
+    """Axes of both panels; `factor` names what the left one shows."""
+    for axes, label in ((left, factor), (right, "loss expected to be lost by it, %")):
         log_counts(axes)
         axes.set(xlabel="N: " + PARAMS["params_non_embedding"], ylabel=label)
-    return drawing
 
 
 def _series(

@@ -31,7 +31,9 @@ def fit_critical(table: RunTable, curves_path: Path, options: FitOptions) -> Fit
     variables = {"L": {"column": "train_loss_smoothed_nats", "label": "training loss, nats per token"}}
     record = FitRecord("critical_batch", LAW.name, LAW.equation, variables, Objective("squares"), selection)
     record.draws = {name: np.empty(0) for name in (*LAW.parameter_names, *LAW.derived)}
-    record.points = {name: [] for name in ("run", "loss", "params", "batch", "steps", "tokens", "predicted")}
+    record.points = {
+        name: [] for name in ("run", "loss", "params", "batch", "steps", "tokens", "predicted", "rate_at_edge")
+    }
     record.blocks["noise_scale"] = noise_scale(curves)
     record.blocks["by_size"] = size_dependence(curves, options)
     try:
@@ -49,7 +51,7 @@ def fit_critical(table: RunTable, curves_path: Path, options: FitOptions) -> Fit
     scan = found.scan
     record.points = {
         "run": list(scan.run), "loss": scan.loss, "params": scan.params, "batch": scan.batch, "steps": scan.steps,
-        "tokens": scan.tokens, "predicted": found.predicted,
+        "tokens": scan.tokens, "predicted": found.predicted, "rate_at_edge": scan.at_edge,
     }  # fmt: skip
     return record
 
@@ -117,10 +119,12 @@ def noise_scale(curves: list[TrainingCurve]) -> dict[str, Array]:
 
 def _diagnostics(found: CriticalBatch, draws: Draws) -> dict[str, Any]:
     scan, warnings = found.scan, []
-    edges = sorted({scan.run[i] for i in np.flatnonzero(scan.at_edge)})
-    if edges:
-        named = ", ".join(edges[:3]) + (", ..." if len(edges) > 3 else "")
-        warnings.append(f"the best rate is the lowest or the highest of those tried for {len(edges)} runs: {named}")
+    if scan.at_edge.any():
+        cells = len(np.unique(scan.cell[scan.at_edge]))
+        warnings.append(
+            f"the best rate is the lowest or the highest of those tried at {scan.at_edge.sum()} of {len(scan.loss)}"
+            f" points, of {cells} of {scan.cell.max() + 1} batches: their steps may be too many"
+        )
     if len(found.outside):
         warnings.append(f"B_crit lies outside the batches tried at {len(found.outside)} of {len(found.targets)} losses")
     return {

@@ -9,11 +9,12 @@ import numpy as np
 
 from scaling_lab.fits.experiment import Measured, Noise, add_finding, new_experiment, seed_noise
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import FitRecord, reason_of
+from scaling_lab.fits.output import FitRecord
 from scaling_lab.fits.selection import Selection, one_amount, status_ok
+from scaling_lab.fits.sweeps import optimum_of, without_draws
 from scaling_lab.fits.table import Mask, RunTable
 from scaling_lab.science.laws import Array
-from scaling_lab.science.parabola import Words, coefficient_covariance, drawn_minima, minimum_of
+from scaling_lab.science.parabola import Words
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.straight import fit_line
 
@@ -56,7 +57,7 @@ def fit_learning_rate(table: RunTable, options: FitOptions) -> FitRecord:
         noise = seed_noise(finished.table, options.loss_column)
         record.diagnostics["seed_noise"] = {"relative_sd": noise.relative_sd, "degrees_of_freedom": noise.freedom}
         sizes = [_optimum(sweep, noise, options) for sweep in sweeps]
-        record.blocks["sizes"] = [{key: value for key, value in size.items() if key != "draws"} for size in sizes]
+        record.blocks["sizes"] = without_draws(sizes)
         _add_rules(record, [size for size in sizes if size["status"] == "ok"], options)
     except FitRefusedError as refusal:
         record.refusal = refusal
@@ -86,38 +87,19 @@ def _sweeps(table: RunTable, options: FitOptions) -> tuple[Mask, list[Sweep]]:
 
 def _optimum(sweep: Sweep, noise: Noise, options: FitOptions) -> dict[str, Any]:
     """The parabola of one size with its minimum, what the recipe's rate loses to it, and the rates off the optimum."""
-    x, loss = np.log(sweep.rates), sweep.loss
-    centre, middle = float(x.mean()), len(x) // 2
-    coefficients = np.polyfit(x - centre, loss, 2)
-    residuals = loss - np.polyval(coefficients, x - centre)
+    tried = f"rates tried, {sweep.rates.min():.3g} to {sweep.rates.max():.3g}"
+    found = optimum_of(sweep.rates, sweep.loss, noise, Words(f"N = {sweep.params:.4g}", "rate", tried), options)
+    middle, loss = len(sweep.rates) // 2, sweep.loss
     entry: dict[str, Any] = {
-        "params_non_embedding": sweep.params, "rates": sweep.rates, "loss": loss, "coefficients": coefficients,
-        "centre": centre, "recipe_rate": float(sweep.rates[middle]),
+        "params_non_embedding": sweep.params, "rates": sweep.rates, "recipe_rate": float(sweep.rates[middle]),
         "off_optimum": [sweep.runs[place] for place in np.flatnonzero(loss > loss.min() * (1 + OFF_OPTIMUM))],
+        "cost_of_recipe_percent": None,
     }  # fmt: skip
-    try:
-        tried = f"rates tried, {sweep.rates.min():.3g} to {sweep.rates.max():.3g}"
-        words = Words(f"N = {sweep.params:.4g}", "rate", tried)
-        covariance = coefficient_covariance(x - centre, residuals)
-        found = minimum_of(coefficients, covariance, x.min() - centre, x.max() - centre, words)
-    except FitRefusedError as refusal:
-        return entry | {"status": "refused", "reason": reason_of(refusal), "best": None, "cost_of_recipe_percent": None}
-    drawn = _drawn_rates(x - centre, coefficients, residuals, noise, options)
-    best = Measured(float(np.exp(centre + found.at)), np.exp(centre + drawn))
-    cost = 100 * (np.polyval(coefficients, x[middle] - centre) / found.loss - 1)
-    return entry | {
-        "status": "ok", "reason": None, "best": best.as_json(options.level), "draws": best.draws,
-        "cost_of_recipe_percent": float(cost),
-    }  # fmt: skip
-
-
-def _drawn_rates(x: Array, coefficients: Array, residuals: Array, noise: Noise, options: FitOptions) -> Array:
-    """Minima [resamples] of parabolas through new noise: of seeds, or of the residuals where they are larger."""
-    rng = np.random.default_rng(options.seed)
-    smooth = np.polyval(coefficients, x)
-    rest = float(np.sqrt(np.sum(residuals**2) / max(len(x) - 3, 1)))
-    scale = np.maximum(noise.drawn(rng, options.bootstrap) * float(smooth.mean()), rest)
-    return drawn_minima(x, smooth + scale[:, None] * rng.standard_normal((options.bootstrap, len(x))))
+    if found["status"] == "ok":
+        at = np.log([sweep.rates[middle], found["best"]["value"]]) - found["centre"]
+        recipe, best = np.polyval(found["coefficients"], at)
+        entry["cost_of_recipe_percent"] = float(100 * (recipe / best - 1))
+    return entry | found
 
 
 def _add_rules(record: FitRecord, sizes: list[dict[str, Any]], options: FitOptions) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from scaling_lab.errors import ConfigError
 from scaling_lab.files import sha256_of
 from scaling_lab.fits.architectures import fit_architectures
+from scaling_lab.fits.batch_tuning import fit_batch_tuning
 from scaling_lab.fits.compute import fit_compute
 from scaling_lab.fits.compute_min import fit_compute_min
 from scaling_lab.fits.context import fit_context
@@ -66,6 +67,7 @@ CURVE_FITS: Mapping[str, Callable[[RunTable, Path, FitOptions], FitRecord]] = {
     "compute_min": fit_compute_min,
     "frontier": fit_theory,
     "sample_efficiency": fit_sample_efficiency,
+    "batch_tuning": fit_batch_tuning,
 }
 """Every fit that reads the learning curves as well."""
 

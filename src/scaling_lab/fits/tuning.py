@@ -13,16 +13,15 @@ from scaling_lab.fits.learning_rate import fit_learning_rate
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord
 from scaling_lab.fits.selection import Selection, status_ok
+from scaling_lab.fits.sweeps import add_cells, relative_curvature
 from scaling_lab.fits.table import Mask, RunTable
 from scaling_lab.science.fitting import Objective
 from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.hyperparameters import PUBLISHED_RATES, counted_params
-from scaling_lab.science.laws import Array
-from scaling_lab.science.refusal import FitRefusedError, RefusalCode
+from scaling_lab.science.refusal import FitRefusedError
 
 EQUATION = "excess = k(N) log(rate / best rate)^2, best rate = c N^-q, k the curvature of the sweeps"
 SEEDS = 3
-NEAR_OPTIMAL = 0.0025  # relative excess loss that DeepSeek 2024 calls near-optimal
 
 
 def fit_tuning(table: RunTable, options: FitOptions) -> FitRecord:
@@ -50,7 +49,10 @@ def fit_tuning(table: RunTable, options: FitOptions) -> FitRecord:
     sizes = [size for size in measured.blocks["sizes"] if size["status"] == "ok"]
     record.blocks["rules"] = _rules(used.take(swept), sizes)
     try:
-        _add_cells(record, used.take(~swept), sizes)
+        cells = used.take(~swept)
+        c, q = (record.parameters[name]["value"] for name in ("c", "q"))
+        best = c * cells.floats("params_non_embedding") ** -q
+        add_cells(record, cells, "learning_rate", "rate", best, sizes)
     except FitRefusedError as refusal:
         record.refusal = refusal
     return record
@@ -77,38 +79,6 @@ def _seeded(table: RunTable) -> Mask:
     return np.array([counts[cell] >= SEEDS for cell in cells], dtype=bool)
 
 
-def _add_cells(record: FitRecord, table: RunTable, sizes: list[dict[str, Any]]) -> None:
-    """Every other run's rate over the best of its size, and the loss that it is expected to have lost by that."""
-    if not len(table):
-        raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, "the study has no run but the sweeps to hold against them")
-    params, rates = table.numbers("params_non_embedding"), table.numbers("learning_rate")
-    best = record.parameters["c"]["value"] * params ** -record.parameters["q"]["value"]
-    factor = rates / best
-    excess = _curvature(sizes, params) * np.log(factor) ** 2
-    far = excess > NEAR_OPTIMAL
-    record.points = {"run": table.runs, "N": params, "X": rates, "factor": factor, "excess": excess}
-    record.blocks["cells"] = {
-        "cells": len(table),
-        "near_optimal": NEAR_OPTIMAL,
-        "beyond": [run for run, out in zip(table.runs, far, strict=True) if out],
-        "largest_excess": float(excess.max()),
-        "factor_range": [float(factor.min()), float(factor.max())],
-    }
-    record.diagnostics["n_points"] = len(table)
-    if far.any():
-        record.diagnostics["warnings"].append(
-            f"{int(far.sum())} of {len(table)} cells are expected to lose more than {NEAR_OPTIMAL:.2%} by their rate,"
-            f" at most {excess.max():.1%}: exponents that rest on them are tilted"
-        )
-
-
-def _curvature(sizes: list[dict[str, Any]], params: Array) -> Array:
-    """k(N): relative excess loss per squared log of the rate's factor."""
-    log_n = np.log([size["params_non_embedding"] for size in sizes])
-    values = [size["coefficients"][0] / min(size["loss"]) for size in sizes]
-    return np.asarray(np.interp(np.log(params), log_n, values))
-
-
 def _rules(table: RunTable, sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What every published rule asks for at the sizes swept, over the best rate, and what that would have cost."""
     rows = []
@@ -117,7 +87,7 @@ def _rules(table: RunTable, sizes: list[dict[str, Any]]) -> list[dict[str, Any]]
         best = np.array([size["best"]["value"] for size in sizes])
         params = np.array([size["params_non_embedding"] for size in sizes])
         factor = np.array(asked) / best
-        excess = _curvature(sizes, params) * np.log(factor) ** 2
+        excess = relative_curvature(sizes, params) * np.log(factor) ** 2
         rows.append({"rule": name, "params": params, "rate": asked, "factor": factor, "excess": excess})
     return rows
 

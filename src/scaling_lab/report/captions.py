@@ -85,6 +85,12 @@ _CAPTIONS = {
         "Left: peak rate over the best that the sweeps measured, c N^-q, of every cell and of the published rules at "
         "the sizes swept. Right: the loss that is expected to be lost by it, from the curvature of the sweeps.",
     ),
+    "batch_tuning": (
+        "The best batch at fixed tokens, and how far each cell was trained from it",
+        "Left: loss against batch, each at its best rate, at three amounts of data (lines: most tokens solid). Middle: "
+        "batch over the best for its size and data, c D^p N^r, of every cell and of the published rules where the best "
+        "was measured. Right: the loss that is expected to be lost by it. Measured at a constant rate.",
+    ),
     "head_to_head": (
         "A held-out budget",
         "Models that spent the same compute (C: {flops}), more than any run that the laws were fitted to. Bars are "

@@ -27,6 +27,7 @@ TITLES = {
     "data_limits": "Repeated tokens, data-constrained law",
     "head_to_head": "A held-out budget",
     "tuning": "Learning rate of the cells against the best",
+    "batch_tuning": "Batch of the cells against the best",
 }
 
 # Difference of AICc from which one form is called better than another.
@@ -261,4 +262,5 @@ _STATEMENTS: Mapping[str, Callable[[Fit, StudyData], Markup]] = {
     "data_limits": reconciliation.data_limits,
     "head_to_head": reconciliation.head_to_head,
     "tuning": reconciliation.tuning,
+    "batch_tuning": reconciliation.batch_tuning,
 }

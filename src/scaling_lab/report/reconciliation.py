@@ -78,15 +78,30 @@ def _plan(plan: dict[str, Any]) -> Markup:
 
 def tuning(fit: Fit, data: StudyData) -> Markup:
     """The measured rule, the cells beyond near-optimal, and the published rules at these sizes."""
+    parameters = fit.record["parameters"]
+    rule = Markup("The best rate is {} N to the power -{}.").format(*(estimate(parameters[name]) for name in "cq"))
+    return rule + _distances(fit)
+
+
+def batch_tuning(fit: Fit, data: StudyData) -> Markup:
+    """The measured rule of the batch, the cells beyond near-optimal, and the published rules."""
+    parameters = fit.record["parameters"]
+    rule = Markup("The best batch is {} D to the power {} times N to the power {}.").format(
+        *(estimate(parameters[name]) for name in "cpr")
+    )
+    return rule + _distances(fit)
+
+
+def _distances(fit: Fit) -> Markup:
+    """The cells beyond near-optimal, and what the published rules would have cost."""
     record, cells = fit.record, fit.record["cells"]
     rules = "; ".join(f"{rule['rule']} up to {percent(max(rule['excess']), 1)}" for rule in record["rules"])
     return Markup(
-        "The best rate is {} N to the power -{}. Of {} cells {} are expected to lose more than {} by theirs, at most "
-        "{}. "
+        " Of {} cells {} are expected to lose more than {} by theirs, at most {}. "
         "At the sizes swept the published rules would have lost: {}."
     ).format(
-        estimate(record["parameters"]["c"]), estimate(record["parameters"]["q"]), cells["cells"], len(cells["beyond"]),
-        percent(cells["near_optimal"], 2), percent(cells["largest_excess"], 2), rules,
+        cells["cells"], len(cells["beyond"]), percent(cells["near_optimal"], 2), percent(cells["largest_excess"], 2),
+        rules,
     )  # fmt: skip
 
 

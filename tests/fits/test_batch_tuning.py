@@ -1,0 +1,94 @@
+"""A scan of batches, planted: the rule of the best batch comes back, and cells and published rules are held to it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.fits.planted_reconciliation import experiment, row_of
+
+from scaling_lab.fits.options import FitOptions
+from scaling_lab.fits.stage import run_fit
+from scaling_lab.science.laws import Array
+from scaling_lab.spec import RunSpec
+
+C, P, R, CURVATURE = 0.6, 0.5, 0.1, 0.01
+STEPS = 60
+
+
+def best_batch(params: float | Array, tokens: Array) -> Array:
+    return np.asarray(C * tokens**P * params**R)
+
+
+def loss_at(spec: RunSpec, tokens: Array) -> Array:
+    """A valley in batch and rate over a loss that falls with tokens; the best rate grows as the root of the batch."""
+    params = spec.architecture.shape.params_non_embedding
+    off = np.log(spec.batch_tokens / best_batch(params, tokens))
+    rate = np.log(spec.optimizer.learning_rate / (0.095 * params**-0.32) / (spec.batch_tokens / 512) ** 0.5)
+    return np.asarray(12 * tokens**-0.07 * params**-0.02 * (1 + CURVATURE * off**2 + 0.01 * rate**2))
+
+
+def write(folder: Path, keep: Callable[[RunSpec], bool]) -> tuple[Path, Path]:
+    """Tables of the runs of `tuning` that are kept, with seed noise of 0.1 %."""
+    rows, curves = list[dict[str, Any]](), list[pa.Table]()
+    for run, spec in experiment().study_runs["tuning"].items():
+        if not keep(spec):
+            continue
+        steps = np.unique(np.geomspace(1, spec.steps, STEPS).round())
+        noise = np.exp(0.001 * np.random.default_rng(list(run.encode())).standard_normal())
+        loss = loss_at(spec, steps * spec.batch_tokens) * noise
+        rows.append(row_of(run, spec, float(loss[-1])))
+        curves.append(pa.table({
+            "run": [run] * len(steps), "step": steps, "learning_rate": np.where(steps < 5, 0.5, 1.0),
+            "train_loss_smoothed_nats": loss, "noise_scale_tokens": np.full(len(steps), np.nan),
+        }))  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "runs.parquet")
+    pq.write_table(pa.concat_tables(curves), folder / "curves.parquet")
+    return folder / "runs.parquet", folder / "curves.parquet"
+
+
+def fitted(folder: Path, keep: Callable[[RunSpec], bool] = lambda spec: True) -> dict[str, Any]:
+    runs, curves = write(folder, keep)
+    run_fit("batch_tuning", runs, curves, folder, FitOptions(bootstrap=60))
+    document: dict[str, Any] = json.loads((folder / "batch_tuning.json").read_text())
+    return document
+
+
+def test_the_rule_of_the_best_batch_is_the_planted_one(tmp_path: Path) -> None:
+    found = fitted(tmp_path)
+    assert found["status"] == "ok", found["reason"]
+    parameters = found["parameters"]
+    assert parameters["p"]["value"] == pytest.approx(P, abs=0.1)
+    assert parameters["r"]["value"] == pytest.approx(R, abs=0.06)
+    for name, planted in (("c", C), ("p", P), ("r", R)):
+        bounds = parameters[name]["interval"]
+        assert bounds["low"] <= planted <= bounds["high"], (name, parameters[name])
+    assert len({sweep["params_non_embedding"] for sweep in found["sweeps"]}) == 3
+
+
+def test_every_cell_and_every_published_rule_has_its_distance(tmp_path: Path) -> None:
+    found = fitted(tmp_path)
+    points = pq.read_table(tmp_path / "batch_tuning.points.parquet").to_pydict()
+    runs = {row["run"]: row for row in pq.read_table(tmp_path / "runs.parquet").to_pylist()}
+    assert found["cells"]["cells"] == len(points["run"]) > 20
+    assert all(runs[run]["schedule"] != "constant" for run in points["run"])
+    batch = np.array([runs[run]["batch_tokens"] for run in points["run"]])
+    tokens = np.array([runs[run]["tokens"] for run in points["run"]])
+    expected = batch / best_batch(np.array(points["N"]), tokens)
+    assert np.array(points["factor"]) == pytest.approx(expected, rel=0.35)
+    step = next(rule for rule in found["rules"] if rule["rule"] == "step")
+    assert step["batch"] == pytest.approx(0.58 * np.array(step["tokens"]) ** 0.571)
+    assert {rule["rule"] for rule in found["rules"]} >= {"deepseek", "porian", "olmo", "zhang"}
+    assert min(step["excess"]) >= 0
+
+
+def test_without_a_scan_or_with_too_few_sizes_there_is_no_rule(tmp_path: Path) -> None:
+    none = fitted(tmp_path, lambda spec: spec.schedule.name != "constant")
+    assert (none["status"], none["reason"]["code"]) == ("refused", "too_few_points")
+    assert "constant rate" in none["reason"]["message"]
+    two = fitted(tmp_path, lambda spec: spec.schedule.name != "constant" or spec.architecture.d_model != 32)
+    assert "at 2 sizes; at least 3" in two["reason"]["message"]
