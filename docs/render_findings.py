@@ -26,6 +26,7 @@ def plain(entry: dict[str, Any]) -> str:
 
 
 def rows(head: Iterable[str], cells: Iterable[Iterable[str]]) -> str:
+    """A table."""
     head = list(head)
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *cells))
 
@@ -122,6 +123,7 @@ class Findings:
 
 
 def main() -> None:
+    """Render from the results folder that the command names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
     loader = jinja2.FileSystemLoader(DOCS)

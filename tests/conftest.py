@@ -16,6 +16,7 @@ settings.register_profile("no deadline", deadline=None)  # a busy machine is no 
 settings.load_profile("no deadline")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A folder is one of pytest-xdist's groups, which share fixtures; the cluster, which mostly waits, comes first."""
     for item in items:
