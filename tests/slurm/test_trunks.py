@@ -30,6 +30,6 @@ def test_trunks_share_a_job_and_so_do_their_cooldowns(fresh_study: Study, cluste
     assert len(list(study.root.glob("results/trunks/*/*.json"))) == 2 * (3 + 1), "segments, and a spec each"
     comments = [comment for _, _, comment in cluster.jobs()]
     assert [sum(name in comment for comment in comments) for name in ("trunk_seconds", "train_seconds")] == [1, 1]
-    for folder in study.folders:
-        steps = read(folder / "summary.json")["started_at_steps"]
-        assert steps[-1] > 0, f"{folder.name} is a cooldown"
+    for run in read(study.root / "results" / "tables" / "cluster" / "runs.json"):
+        steps = read(study.root / "results" / "runs" / run / "summary.json")["started_at_steps"]
+        assert steps[-1] > 0, f"{run} is a cooldown"
