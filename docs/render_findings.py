@@ -17,7 +17,6 @@ from scaling_lab.report.formats import estimate, number
 
 DOCS = Path(__file__).parent
 WIDTH = 1100  # pixels of a figure
-COLOURS = 96
 
 
 def plain(entry: dict[str, Any]) -> str:
@@ -118,7 +117,7 @@ class Findings:
         target = DOCS / "findings" / f"{study}-{name}.png"
         with Image.open(self.results / "figures" / study / f"{name}.png") as image:
             small = image.convert("RGB").resize((WIDTH, image.height * WIDTH // image.width), Image.Resampling.LANCZOS)
-        small.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+        small.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(target, optimize=True)
         return f"![{text}](findings/{target.name})"
 
 
