@@ -13,7 +13,10 @@ from scaling_lab.fits.budget_plan import plan_one
 from scaling_lab.fits.folders import StudyFolder, study_folder
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.plan import read_inputs, study_of
+from scaling_lab.fits.rates import rate_evidence
+from scaling_lab.fits.sensitivity import ranges_of
 from scaling_lab.fits.stored import SURFACES
+from scaling_lab.fits.table import read_runs
 from scaling_lab.fits.trust import Evidence, reasons_against
 from scaling_lab.science.hardware import DEVICES, UTILISATION, Hardware
 
@@ -49,7 +52,8 @@ def study_decision(folder: StudyFolder, flops: float | None, hardware: Hardware 
     budget = stored[0] if stored else _planned(folder, plan, asked)
     surface = folder.fit_document(plan["basis"]) if plan["basis"] in SURFACES else None
     backtest, noise, approaches, sensitivity = (folder.optional_document(name) for name in _DOCUMENTS)
-    evidence = Evidence(plan, backtest, noise, approaches, sensitivity, surface)
+    rates = rate_evidence(folder.results, read_runs(folder.runs).runs)
+    evidence = Evidence(plan, backtest, noise, approaches, sensitivity, surface, rates)
     return {
         "study": folder.name,
         **budget,
@@ -82,4 +86,4 @@ def _sensitivity(document: Mapping[str, Any] | None, flops: float) -> dict[str, 
     """What the choices of the analysis make of N* and the loss; None where it was measured at another budget."""
     if document is None or document["status"] != "ok" or abs(document["flops"] / flops - 1) > _SAME:
         return None
-    return {"spread": document["spread"], "influential": document["influential"]}
+    return {"spread": ranges_of(document), "influential": document["influential"]}

@@ -9,6 +9,7 @@ from typing import Any
 from scaling_lab.figures.backtest import LAW_NAMES
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS
+from scaling_lab.fits.rates import rate_evidence
 from scaling_lab.fits.study_plan import hours_of
 from scaling_lab.fits.trust import LARGEST_ERROR, Evidence, reasons_against
 from scaling_lab.report.formats import count, flops, percent
@@ -134,7 +135,8 @@ def reasons_not_to_trust(data: StudyData) -> list[str]:
     """What speaks against the plan, each once, with the budgets that it is about; often nothing."""
     surface = data.fit(data.plan["basis"]) if data.plan["basis"] else None
     record = surface.record if surface else None
-    evidence = Evidence(data.plan, data.backtest, data.noise, data.approaches, data.sensitivity, record)
+    rates = rate_evidence(data.results, list(data.runs_by_id))
+    evidence = Evidence(data.plan, data.backtest, data.noise, data.approaches, data.sensitivity, record, rates)
     budgets = data.plan["budgets"]
     return _with_budgets(budgets, [[r["message"] for r in reasons_against(b, evidence)] for b in budgets])
 
