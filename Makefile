@@ -17,9 +17,9 @@ demo: $(READY)
 smoke: $(READY)
 	$(BIN)/snakemake --cores all --configfile config/smoke.yaml --directory $(or $(DIR),.smoke)
 
-# Everything that CI runs. The cluster has a target of its own until all its faults have passed in one run on a free machine.
+# Everything that CI runs, in three processes: one for the cluster, which mostly waits, and two for the rest.
 test: lint
-	$(BIN)/pytest -rs -m "not slurm"
+	$(BIN)/pytest -rs -n 3 --dist loadgroup --no-loadscope-reorder
 
 # Without the tests that train, and those that need the network.
 test-fast: $(READY)

@@ -16,6 +16,15 @@ settings.register_profile("no deadline", deadline=None)  # a busy machine is no 
 settings.load_profile("no deadline")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A folder is one of pytest-xdist's groups, which share fixtures; the cluster, which mostly waits, comes first."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        on_slurm = item.get_closest_marker("slurm") is not None
+        item.add_marker(pytest.mark.xdist_group("slurm" if on_slurm else folder))
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
+
+
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a byte-token store of the sample text, with its manifest."""
@@ -59,8 +68,3 @@ def run_spec(**changes: Any) -> RunSpec:
 def spec() -> RunSpec:
     """The default small run."""
     return run_spec()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a cluster comes last: it takes minutes."""
-    items.sort(key=lambda item: item.get_closest_marker("slurm") is not None)

@@ -16,9 +16,6 @@ rule figure:
         ),
         backtest=rules.backtest.output.backtest,
         plan=rules.plan.output.plan,
-        code=lambda wildcards: code(
-            "figures/style.py", f"figures/{wildcards.figure}.py"
-        ),
     output:
         svg="results/figures/{study}/{figure}.svg",
         png="results/figures/{study}/{figure}.png",
@@ -30,6 +27,10 @@ rule figure:
     resources:
         mem_mb=1500,
         runtime=10,
+    params:
+        code=lambda wildcards: code(
+            "figures/style.py", f"figures/{wildcards.figure}.py"
+        ),
     shell:
         "scaling-lab figure {wildcards.figure} --study {wildcards.study} --results results --output {output.svg}"
         " > {log} 2>&1"

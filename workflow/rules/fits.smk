@@ -8,7 +8,6 @@ rule fit:
     input:
         runs=rules.collect.output.runs,
         curves=rules.collect.output.curves,
-        code=code(*FIT_CODE),
     output:
         fit="results/fits/{study}/{fit}.json",
         draws="results/fits/{study}/{fit}.draws.parquet",
@@ -23,6 +22,7 @@ rule fit:
         mem_mb=1500,
         runtime=30,
     params:
+        code=code(*FIT_CODE),
         options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
         "scaling-lab fit-study {wildcards.fit} --options {params.options:q} --runs {input.runs} --curves {input.curves}"
@@ -33,7 +33,6 @@ rule judge_claims:
     """The eight headline claims of Kaplan et al. 2020, each decided by the studies' fits, or why it cannot be."""
     input:
         fits=study_files("results/fits/{study}/{name}.json", lambda s: s.fits),
-        code=code(*FIT_CODE),
     output:
         claims="results/claims.json",
     log:
@@ -42,6 +41,7 @@ rule judge_claims:
     conda:
         "../../envs/cpu.yaml"
     params:
+        code=code(*FIT_CODE),
         studies=[f"--study {study}" for study in CONFIG.studies],
     shell:
         "scaling-lab judge-claims {params.studies} --results results --output {output.claims} > {log} 2>&1"
@@ -51,7 +51,6 @@ rule backtest:
     """Fit without the most expensive runs and predict them."""
     input:
         runs=rules.collect.output.runs,
-        code=code(*FIT_CODE),
     output:
         backtest="results/plans/{study}/backtest.json",
     log:
@@ -62,6 +61,7 @@ rule backtest:
         mem_mb=1500,
         runtime=30,
     params:
+        code=code(*FIT_CODE),
         options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
         "scaling-lab backtest-study {input.runs} --options {params.options:q} --output {output.backtest} > {log} 2>&1"
@@ -71,7 +71,6 @@ rule measure_noise:
     """Standard deviation of the loss over seeds, of every cell that has three or more."""
     input:
         runs=rules.collect.output.runs,
-        code=code(*FIT_CODE),
     output:
         noise="results/plans/{study}/noise.json",
     log:
@@ -82,6 +81,7 @@ rule measure_noise:
         mem_mb=1500,
         runtime=10,
     params:
+        code=code(*FIT_CODE),
         options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
         "scaling-lab measure-noise {input.runs} --options {params.options:q} --output {output.noise} > {log} 2>&1"
@@ -92,7 +92,6 @@ rule compare_approaches:
     input:
         runs=rules.collect.output.runs,
         curves=rules.collect.output.curves,
-        code=code(*FIT_CODE),
     output:
         approaches="results/plans/{study}/approaches.json",
     log:
@@ -103,6 +102,7 @@ rule compare_approaches:
         mem_mb=1500,
         runtime=30,
     params:
+        code=code(*FIT_CODE),
         options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
         plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
     shell:
@@ -118,7 +118,6 @@ rule plan:
             rules.fit.output.fit, study=wildcards.study, fit=study_of(wildcards).fits
         ),
         backtest=rules.backtest.output.backtest,
-        code=code(*FIT_CODE),
     output:
         plan="results/plans/{study}/plan.json",
     log:
@@ -129,6 +128,7 @@ rule plan:
         mem_mb=1500,
         runtime=30,
     params:
+        code=code(*FIT_CODE),
         plan=lambda wildcards: study_of(wildcards).plan.model_dump_json(),
         training=lambda wildcards: EXPERIMENT.settings[
             wildcards.study
@@ -143,7 +143,6 @@ rule measure_sensitivity:
     input:
         runs=rules.collect.output.runs,
         plan=rules.plan.output.plan,
-        code=code(*FIT_CODE),
     output:
         sensitivity="results/plans/{study}/sensitivity.json",
     log:
@@ -154,6 +153,7 @@ rule measure_sensitivity:
         mem_mb=1500,
         runtime=30,
     params:
+        code=code(*FIT_CODE),
         options=lambda wildcards: study_of(wildcards).fit.model_dump_json(),
     shell:
         "scaling-lab measure-sensitivity {input.runs} --plan {input.plan} --options {params.options:q}"

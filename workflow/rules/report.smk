@@ -32,7 +32,6 @@ rule report:
         figures=study_files("results/figures/{study}/{name}.svg", lambda s: s.figures),
         corpora=expand(rules.split_corpus.output.manifest, corpus=EXPERIMENT.corpora),
         tokens=expand(rules.tokenize.output.manifest, dataset=EXPERIMENT.datasets),
-        code=code("report/*.py", "report/*.j2", "report/*.css", *FIGURE_CODE),
     output:
         report="results/report.html",
     log:
@@ -41,6 +40,7 @@ rule report:
     conda:
         "../../envs/cpu.yaml"
     params:
+        code=code("report/*.py", "report/*.j2", "report/*.css", *FIGURE_CODE),
         studies=[f"--study {study}" for study in CONFIG.studies],
         manifests=[
             *(

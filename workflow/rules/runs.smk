@@ -102,7 +102,6 @@ rule simulate:
     """Draw a run's losses from planted laws instead of training it: the same files, marked, under names of their own."""
     input:
         spec=rules.specify_run.output.spec,
-        code=code("simulator/*.py"),
     output:
         metrics="results/runs/{run}/metrics.parquet",
         summary="results/runs/{run}/summary.json",
@@ -119,5 +118,7 @@ rule simulate:
         runtime=1,
         pack_place=1,
         mpi=0,
+    params:
+        code=code("simulator/*.py"),
     shell:
         "scaling-lab simulate {input.spec} > {log} 2>&1"

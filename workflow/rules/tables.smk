@@ -26,7 +26,6 @@ rule collect:
         ),
         metrics=run_files("metrics.parquet"),
         summaries=run_files("summary.json"),
-        code=code("tables.py"),
     output:
         runs="results/tables/{study}/runs.parquet",
         curves="results/tables/{study}/curves.parquet",
@@ -35,6 +34,8 @@ rule collect:
     localrule: True
     conda:
         "../../envs/cpu.yaml"
+    params:
+        code=code("tables.py"),
     shell:
         "scaling-lab collect {input.runs} --folder results/runs --output {output.runs} --curves {output.curves}"
         " > {log} 2>&1"

@@ -103,7 +103,7 @@ def tokens_that_exist(folder: StudyFolder) -> float | None:
 
 def _draws(law: FittedLaw, target: Target, folder: StudyFolder) -> LawPrior:
     """The bootstrap draws whose best size lies inside the range. Raises TableError where most have none."""
-    drawn = law.of_draws()
+    drawn = law.refits()
     best = numerical_optimum(drawn, target.flops, target.cost, target.params_range, law.law.function)
     inside = ~np.asarray(best.at_edge)
     if inside.mean() < MOST_EDGE:
