@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.sensitivity import ranges_of, run_sensitivity
+from scaling_lab.fits.sensitivity import run_sensitivity
+from scaling_lab.fits.study_plan import ranges_of
 from scaling_lab.science.laws import LAWS
 from scaling_lab.science.projection import fit_projected
 

@@ -108,7 +108,7 @@ def test_intervals_beside_the_exact_ones_contain_a_departure(
     assert exact["diagnostics"]["departure"] is None
     assert exact["parameters"]["A"]["interval"] == exact["parameters"]["A"]["interval_departed"]
     assert exact["parameters"]["A"]["interval"] == document["parameters"]["A"]["interval"]
-    assert "--departure" in refused(cli, path, "--departure", "-1")
+    assert "departure: Input should be greater than or equal to 0" in refused(cli, path, "--departure", "-1")
 
 
 def test_the_same_command_writes_the_same_bytes(cli: Cli, columns: Columns, save: Callable[..., Path]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,13 @@ def noise_from(study: Path | None, seed_noise: float | None) -> Knowledge:
     said = f"of a run {100 * own:.2g} % ({source}); of the law {100 * departure:.2g} %"
     said += f" (lack of fit of {study})" if study is not None else " (assumed)"
     return Knowledge(Noise(own, departure), said, "assumed" not in source)
+
+
+def tokens_of_text(results: Path, datasets: Collection[str]) -> float | None:
+    """Training tokens of the text, the least of several; None where no token store is beside the results yet."""
+    manifests = [results / "tokens" / name / "manifest.json" for name in datasets]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in manifests if path.exists()]
+    return float(min(store["sets"]["train"]["tokens"] for store in found)) if found else None
 
 
 def _departure_of(folder: StudyFolder, seed_noise: float) -> float:

@@ -11,9 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from scaling_lab.fits.learning_rate import OFF_OPTIMUM
-from scaling_lab.fits.tuning import NEAR_OPTIMAL
-
+OFF_OPTIMUM = 0.01  # relative loss above the best of a sweep from which a rate is called off its optimum
 COLUMN = "params_non_embedding"  # what N of the sweeps counts
 
 
@@ -55,7 +53,8 @@ def _shared(path: Path, read: Any, runs: frozenset[str]) -> RateEvidence | None:
 
 def _of_cells(document: Mapping[str, Any]) -> tuple[list[str], float, float]:
     """Runs that are expected to lose more than a threshold by their rate."""
-    return document["cells"]["beyond"], NEAR_OPTIMAL, max(document["rules"][0]["params"])
+    cells = document["cells"]
+    return cells["beyond"], cells["near_optimal"], max(document["rules"][0]["params"])
 
 
 def _of_sweeps(document: Mapping[str, Any]) -> tuple[list[str], float, float]:

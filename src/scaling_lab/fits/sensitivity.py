@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,16 +175,6 @@ def _departure(base: FitResult, budget: Budget) -> dict[str, Any] | None:
     return {
         "median": drawn[1].departure.quantile(0.5), "exact": exact, "departed": departed, "widening": widening,
     }  # fmt: skip
-
-
-def ranges_of(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Ranges of every quantity by what was changed, of sensitivity.json: choices, and what is made of the departure."""
-    found, level = document["departure"], document["provenance"]["options"]["level"]
-    if found is None:
-        return dict(document["spread"])
-    believed = {"the law is exact": "exact", f"losses depart from it by {100 * found['median']:.2g} %": "departed"}
-    intervals = {f"{text}, {level:.0%} interval": found[key] for text, key in believed.items()}
-    return {**intervals, **document["spread"]}
 
 
 def _intervals(decision: Decision, level: float) -> dict[str, Any]:

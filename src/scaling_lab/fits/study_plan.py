@@ -14,7 +14,6 @@ from scaling_lab.fits.folders import StudyFolder, study_folder
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.plan import read_inputs, study_of
 from scaling_lab.fits.rates import rate_evidence
-from scaling_lab.fits.sensitivity import ranges_of
 from scaling_lab.fits.stored import SURFACES
 from scaling_lab.fits.table import read_runs
 from scaling_lab.fits.trust import Evidence, reasons_against
@@ -58,6 +57,7 @@ def study_decision(folder: StudyFolder, flops: float | None, hardware: Hardware 
         "study": folder.name,
         **budget,
         "basis": plan["basis"],
+        "departure": plan.get("departure"),
         "conventions": plan["conventions"],
         "largest_run": plan["largest_run"],
         "hours": hours_of(budget["flops"], hardware),
@@ -74,6 +74,16 @@ def hours_of(flops: float, hardware: Hardware | None) -> dict[str, float]:
         return {"the hardware given": hardware.wall_seconds(flops) / 3600}
     known = {name: Hardware(device.peak_flops, device.source) for name, device in DEVICES.items()}
     return {f"one {name} at {UTILISATION:.0%}": device.wall_seconds(flops) / 3600 for name, device in known.items()}
+
+
+def ranges_of(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Ranges of every quantity by what was changed, of sensitivity.json: choices, and what is made of the departure."""
+    found, level = document.get("departure"), document["provenance"]["options"]["level"]
+    if found is None:
+        return dict(document["spread"])
+    believed = {"the law is exact": "exact", f"losses depart from it by {100 * found['median']:.2g} %": "departed"}
+    intervals = {f"{text}, {level:.0%} interval": found[key] for text, key in believed.items()}
+    return {**intervals, **document["spread"]}
 
 
 def _planned(folder: StudyFolder, plan: Mapping[str, Any], flops: float) -> dict[str, Any]:

@@ -72,17 +72,16 @@ def _evidence(diagnostics: Mapping[str, Any]) -> list[str]:
         f"R2 of log loss {diagnostics['r_squared_log']:.5f}, "
         f"{diagnostics['share_at_best']:.0%} of {diagnostics['starts']} starts at the best optimum, "
         f"{bootstrap['resamples'] - bootstrap['failed']} of {bootstrap['resamples']} resamples refitted",
-        *departure(diagnostics),
+        *departure(diagnostics["departure"]),
         f"most influential: {strongest['run']} moves {strongest['parameter']} by {strongest['shift_in_se']:+.2f} "
         "standard errors when left out",
     ]
 
 
-def departure(diagnostics: Mapping[str, Any]) -> list[str]:
+def departure(believed: Mapping[str, Any] | None) -> list[str]:
     """By how much losses depart from the law, as intervals of decisions have it."""
-    believed = diagnostics["departure"]
     if believed is None:
-        return ["the law is taken for exact: --departure 0"]
+        return ["intervals take the law for exact"]
     low, high = (f"{100 * believed['interval'][end]:.2g}" for end in ("low", "high"))
     return [
         f"losses depart from the law by {100 * believed['median']:.2g} % ({low} to {high} %; stated"

@@ -105,7 +105,7 @@ def _departure(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     varied = evidence.sensitivity
     if varied is None or varied["status"] != "ok" or abs(varied["flops"] / budget["flops"] - 1) > _SAME:
         return
-    found = varied["departure"]
+    found = varied.get("departure")
     if found is not None and found["widening"] > WIDENED:
         exact = found["exact"]["params"]
         yield (

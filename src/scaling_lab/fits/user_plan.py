@@ -91,6 +91,7 @@ def run_user_plan(fit: Path, request: PlanRequest, output: Path | None) -> None:
     document["extrapolation"] = _extrapolation(document, ranges)
     document["ranges"] = {name: {"low": low, "high": high} for name, (low, high) in ranges.items()}
     document["warnings"] = _warnings(stored, plan, document, request)
+    document["departure"] = stored.document["diagnostics"].get("departure")
     document["provenance"] = {
         "input": {"file": fit.name, "sha256": sha256_of(fit)},
         "options": asdict(request),

@@ -6,7 +6,7 @@ from typing import Any
 
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import FLOPS, PARAMS
-from scaling_lab.fits.sensitivity import ranges_of
+from scaling_lab.fits.study_plan import ranges_of
 from scaling_lab.fits.trust import BASIS
 from scaling_lab.report.formats import flops
 
