@@ -57,6 +57,8 @@ VARIANTS = [
     {"head_dim": 4},
     {"parametrization": "mup", "base_width": 8},
     {"parametrization": "mup", "base_width": 16},
+    {"parametrization": "completep", "base_width": 16, "base_depth": 1},
+    {"parametrization": "completep", "base_width": 16, "base_depth": 2},
     {"kind": "universal", "reuse": 2},
     {"kind": "universal", "reuse": 4},
     {"kind": "lstm"},
@@ -84,8 +86,10 @@ def test_every_variant_is_another_run() -> None:
         (BLOCKS | {"reuse": 2}, r"transformer\.reuse\n.*not permitted"),
         (BLOCKS | {"kind": "gru"}, "kind: allowed are transformer, lstm, universal"),
         (BLOCKS | {"parametrization": "mup"}, "base_width: needed for parametrization mup"),
-        (BLOCKS | {"base_width": 8}, "base_width: needed for parametrization mup, and for no other"),
-        (BLOCKS | {"parametrization": "ntk"}, "'standard' or 'mup'"),
+        (BLOCKS | {"base_width": 8}, "base_width: needed for parametrization mup or completep, and for no other"),
+        (BLOCKS | {"parametrization": "completep", "base_width": 8}, "base_depth: needed for parametrization comp"),
+        (BLOCKS | {"base_depth": 2}, "base_depth: needed for parametrization completep, and for no other"),
+        (BLOCKS | {"parametrization": "ntk"}, "'standard', 'mup' or 'completep'"),
     ],
 )
 def test_models_that_cannot_be_built_are_refused_with_the_field(fields: dict[str, Any], message: str) -> None:

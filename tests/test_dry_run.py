@@ -54,6 +54,17 @@ def test_the_machine_is_measured_by_trained_runs_alone(tmp_path: Path) -> None:
     assert machine_of(None, tmp_path, Config()).seconds(task) == pytest.approx(task.work / 3e10)
 
 
+def test_epochs_are_told_where_text_is_read_more_than_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    overlay = tmp_path / "paper.yaml"
+    overlay.write_text("studies: [model_size]\n")
+    paper = REPOSITORY / "config" / "kaplan2020.yaml"
+    dry_run(REPOSITORY, [paper, overlay], tmp_path, None)
+    assert "Epochs: runs pass over 2.2e+10 tokens up to 5.96 times." in capsys.readouterr().out
+    overlay.write_text("studies: [model_size]\n")
+    dry_run(REPOSITORY, [overlay], tmp_path, None)
+    assert "Epochs" not in capsys.readouterr().out
+
+
 def test_without_runs_or_device_the_assumption_is_named(tmp_path: Path) -> None:
     machine = machine_of(None, tmp_path, Config())
     assert machine.flops_per_s == Config().resources.flops_per_second

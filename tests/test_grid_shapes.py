@@ -86,6 +86,16 @@ def test_mup_has_one_rate_for_all_widths() -> None:
     assert wide.architecture.width_multiple == 4
 
 
+def test_completep_has_one_rate_for_all_widths_and_depths() -> None:
+    bases = {"base_width": [32], "base_depth": [2]}
+    small, large = expand(
+        [[2, 32], [6, 128]], {"parametrization": ["completep"], "learning_rate.params_exponent": [0], **bases}
+    )
+    assert small.optimizer.learning_rate == large.optimizer.learning_rate
+    assert isinstance(large.architecture, TransformerSpec)
+    assert (large.architecture.width_multiple, large.architecture.depth_multiple) == (4, 3)
+
+
 @pytest.mark.parametrize(
     ("shapes", "training", "message"),
     [

@@ -12,7 +12,7 @@ from scaling_lab.frozen import Frozen
 from scaling_lab.science.accounting import LSTMShape, Positions, Shape, UniversalShape
 
 Kind = Literal["transformer", "lstm", "universal"]
-Parametrization = Literal["standard", "mup"]
+Parametrization = Literal["standard", "mup", "completep"]
 
 
 class _ModelSpec(Frozen):
@@ -39,7 +39,10 @@ class _BlocksSpec(_ModelSpec):
     positions: Positions = "rotary"
     head_dim: int | None = Field(default=None, ge=1, description="width of a head; none: d_model / n_head")
     parametrization: Parametrization = "standard"
-    base_width: int | None = Field(default=None, ge=1, description="mup: the d_model that the rate was tuned at")
+    base_width: int | None = Field(
+        default=None, ge=1, description="mup, completep: the d_model that the rate was tuned at"
+    )
+    base_depth: int | None = Field(default=None, ge=1, description="completep: the layers that the rate was tuned at")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -51,9 +54,11 @@ class _BlocksSpec(_ModelSpec):
         return self
 
     @model_validator(mode="after")
-    def _base_of_mup(self) -> Self:
-        if (self.parametrization == "mup") != (self.base_width is not None):
-            raise ValueError("base_width: needed for parametrization mup, and for no other")
+    def _bases_of_parametrization(self) -> Self:
+        if (self.parametrization == "standard") != (self.base_width is None):
+            raise ValueError("base_width: needed for parametrization mup or completep, and for no other")
+        if (self.parametrization == "completep") != (self.base_depth is not None):
+            raise ValueError("base_depth: needed for parametrization completep, and for no other")
         return self
 
     @property
@@ -63,8 +68,13 @@ class _BlocksSpec(_ModelSpec):
 
     @property
     def width_multiple(self) -> float:
-        """m_d = d_model / base_width of muP; 1 in the standard parametrization."""
+        """m_d = d_model / base_width of muP and CompleteP; 1 in the standard parametrization."""
         return 1.0 if self.base_width is None else self.d_model / self.base_width
+
+    @property
+    def depth_multiple(self) -> float:
+        """m_L = depth / base_depth of CompleteP; 1 in the others, and without layers."""
+        return 1.0 if self.base_depth is None or not self.depth else self.depth / self.base_depth
 
 
 class TransformerSpec(_BlocksSpec):

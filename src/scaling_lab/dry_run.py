@@ -183,11 +183,12 @@ def _duration(seconds: float) -> str:
 
 
 def _notes(experiment: Experiment, total: Cost, machine: Machine) -> list[str]:
-    """What the table does not say: how FLOPs are counted, disk, texts, simulation."""
+    """What the table does not say: how FLOPs are counted, epochs, disk, texts, simulation."""
     lines = [
         "FLOPs: of training, all matrix products (matmul). `shared`: trained for a study above as well; `all` counts"
         " each once, as it does a trunk that runs share. Times are of what is still to train."
     ]
+    lines += _epochs(total)
     if experiment.config.simulate:
         law = experiment.config.simulate
         return [*lines, f"[red]SIMULATED by {law}: nothing is trained, so nothing of this is spent.[/red]"]
@@ -195,7 +196,7 @@ def _notes(experiment: Experiment, total: Cost, machine: Machine) -> list[str]:
     stores = dict.fromkeys(experiment.datasets, 0)
     for spec in total.runs.values():
         width = 2 if spec.architecture.vocab_size <= 1 << 16 else 4
-        stores[spec.dataset] = max(stores[spec.dataset], width * spec.tokens)
+        stores[spec.dataset] = max(stores[spec.dataset], width * spec.data_tokens)
     lines.append(
         f"Disk: checkpoints {CHECKPOINT_BYTES_PER_PARAM * params / 1e9:.3g} GB;"
         f" tokens that runs read {sum(stores.values()) / 1e9:.3g} GB in {len(stores)} dataset(s): {', '.join(stores)}."
@@ -205,3 +206,13 @@ def _notes(experiment: Experiment, total: Cost, machine: Machine) -> list[str]:
     except ConfigError as error:
         lines.append(f"[red]{error}; planned without it[/red]")
     return lines
+
+
+def _epochs(total: Cost) -> list[str]:
+    """How often runs pass over their text, where any does so more than once."""
+    passes: dict[int, float] = {}
+    for spec in total.runs.values():
+        if spec.unique_tokens is not None:
+            passes[spec.unique_tokens] = max(passes.get(spec.unique_tokens, 0.0), spec.tokens / spec.unique_tokens)
+    told = (f"{unique:.3g} tokens up to {epochs:.3g} times" for unique, epochs in sorted(passes.items()))
+    return [f"Epochs: runs pass over {', '.join(told)}."] if passes else []

@@ -43,7 +43,8 @@ def _blocks(shape: ShapeConfig, training: TrainingConfig) -> dict[str, Any]:
         "d_ff": shape.d_ff or max(1, round(training.d_ff_ratio * shape.d_model)),
         "positions": training.positions,
         "parametrization": training.parametrization,
-        "base_width": training.base_width if training.parametrization == "mup" else None,
+        "base_width": None if training.parametrization == "standard" else training.base_width,
+        "base_depth": training.base_depth if training.parametrization == "completep" else None,
     }
 
 

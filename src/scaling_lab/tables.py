@@ -52,7 +52,7 @@ UNITS = {
 # Columns of the model beside `architecture` and `reuse`, named as in its spec.
 MODEL_FIELDS = (
     "n_layer", "d_model", "n_head", "d_ff", "context", "vocab_size", "positions", "dropout", "head_dim", "tied",
-    "parametrization", "base_width", "bptt_tokens",
+    "parametrization", "base_width", "base_depth", "bptt_tokens",
 )  # fmt: skip
 
 # Where a run ended before its horizon, and the best evaluation of one that stops early.

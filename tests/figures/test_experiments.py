@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests.fits.planted_studies import noise_of, write_study
 
@@ -35,6 +36,7 @@ def loss(spec: RunSpec) -> float:
         ("universal_transformer", "architectures", {"architectures": {"N", "reuse_N", "excess"}}),
         ("vocabulary", "datasets", {"datasets": {"loss", "bits_per_byte", "ratio"}}),
         ("transfer", "transfer", {"transfer": {"sizes", "pairs"}}),
+        ("context", "context", {"context_training": {"training"}}),
         ("size_and_data", "early_stopped", {"overfitting": {"loss", "overfitting"}, "early_stopping": {"curves"}}),
     ],
 )  # fmt: skip
@@ -50,3 +52,13 @@ def test_figures_show_their_panels(tmp_path: Path, study: str, fit: str, figures
         assert output.with_suffix(".png").stat().st_size > 10_000
         with output.with_suffix(".csv").open() as file:
             assert {row["panel"] for row in csv.DictReader(file)} == panels
+
+
+def test_curves_from_before_losses_by_position_are_said_to_lack_them(tmp_path: Path) -> None:
+    runs = write_study(tmp_path / "tables" / "context", "context", loss)
+    curves = runs.with_name("curves.parquet")
+    pq.write_table(pq.read_table(curves).drop_columns("validation_loss_by_position_nats"), curves)
+    output = tmp_path / "context_training.svg"
+    draw_figure("context_training", "context", tmp_path, output)
+    assert "was evaluated by position" in output.read_text()
+    assert output.with_suffix(".csv").read_text().count("\n") == 1  # the header

@@ -13,6 +13,7 @@ from scaling_lab.dry_run import read_configuration
 from scaling_lab.experiment import load_experiment
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.stage import run_fit
+from scaling_lab.science.positions import position_bins
 from scaling_lab.spec import RunSpec, canonical_json
 from scaling_lab.tables import collect
 from scaling_lab.training.curves import SCHEMA
@@ -68,11 +69,16 @@ def write_study(
 
 def _write_curve(folder: Path, spec: RunSpec, curve: Callable[[RunSpec, np.ndarray], np.ndarray] | None) -> None:
     steps = np.unique(np.geomspace(1, spec.steps, 40).round().astype(np.int64))
-    values: Mapping[str, Any] = {
+    values: dict[str, Any] = {
         "run": [spec.run_id] * len(steps), "step": steps, "tokens": steps * spec.batch_tokens,
         "progress": steps / spec.steps, "learning_rate": np.where(steps < 100, steps / 100, 1.0),
-        "validation_loss_nats": [None] * len(steps) if curve is None else curve(spec, steps),
     }  # fmt: skip
+    if curve is not None:
+        losses, ranges = curve(spec, steps), len(position_bins(spec.architecture.context))
+        values |= {
+            "validation_loss_nats": losses,
+            "validation_loss_by_position_nats": [[loss] * ranges for loss in losses.tolist()],
+        }
     columns = [pa.array(values.get(name, [None] * len(steps)), SCHEMA.field(name).type) for name in SCHEMA.names]
     pq.write_table(pa.table(columns, SCHEMA), folder / "metrics.parquet")
 

@@ -1,6 +1,7 @@
 """The claims are judged by what the fits say, and by nothing where they say nothing."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,39 @@ def test_a_constant_that_is_clearly_better_refutes_the_power_law(tmp_path: Path)
 def test_transfer_and_batch_and_efficiency(tmp_path: Path) -> None:
     texts = {name: {"name": name, "slope": estimate(slope, 0.05)} for name, slope in (("wiki", 1.0), ("books", 0.8))}
     claims = judged(
-        tmp_path, transfer={"texts": texts}, critical_batch={"parameters": {"alpha_B": estimate(0.2, 0.05)}},
+        tmp_path, transfer={"texts": texts}, critical_batch=scan(estimate(0.05, 0.1), estimate(0.3, 1.0)),
         sample_efficiency={"parameters": {"alpha": estimate(0.1, 0.2)}},
     )  # fmt: skip
     assert (claims[5]["verdict"], claims[8]["verdict"], claims[6]["verdict"]) == (FAILS, HOLDS, OPEN)
     assert "books" in claims[5]["why"]
     assert "wiki" not in claims[5]["why"]
+
+
+def scan(growth: dict[str, Any], steepening: dict[str, Any]) -> dict[str, Any]:
+    by_size = {"status": "ok", "reason": None, "loss": 4.5, "growth": growth, "steepening": steepening, "sizes": []}
+    return {"parameters": {"alpha_B": estimate(0.2, 0.05)}, "by_size": by_size}
+
+
+@pytest.mark.parametrize(
+    ("document", "verdict", "words"),
+    [
+        (scan(estimate(0.0, 0.2), estimate(0.0, 1.0)), HOLDS, r"grows at a loss of 4.5 is 0 \(-0.2 to 0.2\)"),
+        (scan(estimate(0.3, 0.1), estimate(0.0, 1.0)), FAILS, r"0.3 \(0.2 to 0.4\), and 0 where"),
+        (scan(estimate(0.0, 0.2), estimate(2.0, 1.0)), FAILS, r"per factor of ten in N is 2 \(1 to 3\)"),
+        (scan(estimate(0.3, 0.6), estimate(0.0, 1.0)), OPEN, "a factor of two"),
+        (
+            {"parameters": {"alpha_B": estimate(0.2, 0.05)},
+             "by_size": {"status": "refused", "reason": {"code": "x", "message": "one size"}, "sizes": []}},
+            OPEN, "one size",
+        ),
+    ],
+)  # fmt: skip
+def test_the_critical_batch_is_judged_by_what_differs_between_sizes(
+    tmp_path: Path, document: dict[str, Any], verdict: str, words: str
+) -> None:
+    claim = judged(tmp_path, critical_batch=document)[8]
+    assert claim["verdict"] == verdict
+    assert re.search(words, claim["why"])
 
 
 def test_shapes_are_compared_within_a_factor_of_forty(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Batch scans, L(N, S_min) and the compute frontier on curves drawn from planted laws without noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from scaling_lab.science.batch import steps_for_tokens
+from scaling_lab.science.batch_by_size import compare_sizes
 from scaling_lab.science.batch_scan import scan_batches
 from scaling_lab.science.bootstrap import BootstrapOptions
 from scaling_lab.science.compute_frontier import bootstrap_frontier, fit_frontier
@@ -14,7 +17,7 @@ from scaling_lab.science.published import PUBLISHED
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.training_curve import TrainingCurve
 from scaling_lab.science.training_law import bootstrap_training_law, fit_training_law, training_points
-from scaling_lab.simulator.planted import PLANTED
+from scaling_lab.simulator.planted import PLANTED, PlantedLaws
 
 LAWS = PLANTED["kaplan2020"]
 TABLE_3, BATCH = PUBLISHED["kaplan_steps"].values, PUBLISHED["kaplan_batch"].values
@@ -23,10 +26,15 @@ OPTIONS = BootstrapOptions(resamples=40)
 
 
 def curve(
-    params: float, batch: float, rate: float = 1.0, tokens: float = 1.31e11, slower: float = 1.0
+    params: float,
+    batch: float,
+    rate: float = 1.0,
+    tokens: float = 1.31e11,
+    slower: float = 1.0,
+    laws: PlantedLaws = LAWS,
 ) -> TrainingCurve:
     steps = np.geomspace(2000, tokens / batch, 150)
-    loss = LAWS.training_loss(params, steps / slower, batch)
+    loss = laws.training_loss(params, steps / slower, batch)
     name, unmeasured = f"N{params:g}-B{batch:g}-r{rate:g}", np.full(150, np.nan)
     return TrainingCurve(name, params, batch, rate, 6 * params, steps, loss, unmeasured)
 
@@ -78,6 +86,33 @@ def test_the_critical_batch_is_the_planted_one() -> None:
     assert SCAN.steps[k] == pytest.approx(steps_for_tokens(tokens, s_min[2], e_min[2]), rel=0.05)
     draws = bootstrap_critical_batch(found, OPTIONS)
     assert draws.interval("alpha_B", 0.9).low <= found.alpha_B <= draws.interval("alpha_B", 0.9).high  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.3])
+def test_a_critical_batch_that_depends_on_size_is_told_from_one_that_does_not(growth: float) -> None:
+    rng = np.random.default_rng(1)
+    curves = []
+    for params in (3e6, 16e6, 85e6):
+        batch = {**BATCH, "B_star": BATCH["B_star"] * (params / 16e6) ** growth}
+        laws = replace(LAWS, batch=batch)
+        slower = np.exp(0.02 * rng.standard_normal(7))  # a cell's own noise, all along its curve
+        curves += [curve(params, 2.0 ** (15 + k), tokens=4e10, slower=slower[k], laws=laws) for k in range(7)]
+    found = compare_sizes(scan_batches(curves), BootstrapOptions(resamples=200))
+    value, draws = found.growth
+    low, high = np.quantile(draws, [0.05, 0.95])
+    assert low < growth < high
+    assert bool(low < 0 < high) == (growth == 0)
+    assert high - low < 0.3
+    assert value == pytest.approx(growth, abs=0.12)
+    _, drawn = found.steepening
+    assert np.quantile(drawn, 0.05) < 0 < np.quantile(drawn, 0.95)
+    assert found.exponent == pytest.approx(1 / BATCH["alpha_B"], rel=0.5)
+    assert found.batch[1] == pytest.approx(LAWS.critical_batch(np.array([found.loss]))[0], rel=0.3)
+
+
+def test_one_size_is_compared_with_nothing() -> None:
+    with pytest.raises(FitRefusedError, match="one size alone"):
+        compare_sizes(SCAN.of_size(3e6), OPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from scaling_lab.config import PlantedLaw
 from scaling_lab.science.accounting import PF_DAY
 from scaling_lab.science.batch import steps_at_large_batch
 from scaling_lab.science.frontier import TrainingLaw
-from scaling_lab.simulator.planted import PLANTED
+from scaling_lab.science.laws import kaplan_steps
+from scaling_lab.simulator.planted import BATCH, PLANTED
 
 KAPLAN = PLANTED["kaplan2020"]
 
@@ -44,6 +45,20 @@ def test_table_5_is_the_limit_of_its_surface() -> None:
     limits = PLANTED["kaplan2020_table5"]
     assert limits.final_loss(84_934_656, 1e30) == pytest.approx(2.865301, abs=1e-6)
     assert limits.final_loss(1e30, 1e9) == pytest.approx(2.815642, abs=1e-6)
+    assert limits.final_loss(84_934_656, 2.2e10) == limits.final_loss(84_934_656, 1e30)
+    assert limits.final_loss(707_788_800, 1e9) == limits.final_loss(1e30, 1e9)
+    assert limits.final_loss(84_934_656, 1e9) > max(2.815642, 2.865301)
+
+
+def test_the_naive_row_of_table_5_is_the_best_use_of_compute_at_a_fixed_batch() -> None:
+    laws = PLANTED["kaplan2020_naive"]
+    for flops in (1e-3, 1.0):
+        params = np.geomspace(1e6, 1e11, 20_001)
+        losses = kaplan_steps(params, flops * PF_DAY / (6 * params * BATCH), **laws.steps)
+        best = int(losses.argmin())
+        assert losses[best] == pytest.approx((1.6e7 / flops) ** 0.057, rel=1e-6)
+        assert params[best] == pytest.approx(1.6e9 * flops**0.88, rel=1e-3)
+    assert laws.critical_batch(np.array([1.5])) < 1
 
 
 def test_table_6_is_the_best_use_of_compute_of_its_curves() -> None:

@@ -1,50 +1,30 @@
 """From the paper's grid to its constants: planted losses, through tables and fits as they are."""
 
-import json
 from pathlib import Path
 
 import pytest
+from tests.simulator.paper import fitted, holds, paper, planted_tables
 
-from scaling_lab.dry_run import read_configuration
-from scaling_lab.experiment import Experiment, load_experiment
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.stage import run_fit
 from scaling_lab.science.published import PUBLISHED
-from scaling_lab.simulator.run import simulate
-from scaling_lab.spec import canonical_json
-from scaling_lab.tables import collect
 
-REPOSITORY = Path(__file__).parents[2]
 OPTIONS = FitOptions(bootstrap=200)
-
-
-def paper(**changes: object) -> Experiment:
-    overlays = [REPOSITORY / "config" / f"{name}.yaml" for name in ("kaplan2020", "planted")]
-    return load_experiment(read_configuration(REPOSITORY, overlays) | changes, REPOSITORY / "config" / "studies")
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables of the paper's grid of sizes and data, with planted losses."""
-    folder = tmp_path_factory.mktemp("paper")
-    runs = paper(studies=["size_and_data"]).runs
-    for run, spec in runs.items():
-        (folder / "runs" / run).mkdir(parents=True)
-        (folder / "runs" / run / "spec.json").write_text(canonical_json(spec))
-        simulate(spec, folder / "runs" / run)
-    collect(list(runs), folder / "runs", folder / "runs.parquet", folder / "curves.parquet")
-    return folder
+    return planted_tables(tmp_path_factory.mktemp("paper"), "size_and_data", "kaplan2020")
 
 
 @pytest.mark.parametrize("name", ["kaplan", "early_stopped"])
 def test_every_constant_of_table_2_lies_in_its_interval(tables: Path, name: str) -> None:
-    run_fit(name, tables / "runs.parquet", tables / "curves.parquet", tables / "fits", OPTIONS)
-    fit = json.loads((tables / "fits" / f"{name}.json").read_text())
+    fit = fitted(tables, OPTIONS, name)[name]
     assert fit["status"] == "ok"
     assert fit["provenance"]["simulated"] is True
     for constant, published in PUBLISHED["kaplan"].values.items():
         interval = fit["parameters"][constant]["interval"]
-        assert interval["low"] <= published <= interval["high"], constant
+        assert holds(fit["parameters"][constant], published), constant
         assert interval["high"] / interval["low"] < (4 if constant.endswith("c") else 1.1), constant
 
 
@@ -53,6 +33,7 @@ def test_the_paper_s_grid_is_the_paper_s() -> None:
     sizes = [spec.architecture.shape.params_non_embedding for spec in ladder]
     assert (min(sizes), max(sizes)) == (768, 1_474_560_000)
     assert {spec.steps for spec in ladder} == {250_000}
+    assert {spec.data_tokens for spec in ladder} == {22_000_000_000}  # six passes over the text
     assert {spec.batch_tokens for spec in ladder} == {2**19}
     assert {spec.schedule.warmup_tokens for spec in ladder} == {3000 * 2**19}
     assert {spec.architecture.vocab_size for spec in ladder} == {50257}

@@ -94,6 +94,9 @@ def test_other_texts_lie_above_the_test_set_and_late_positions_below_early_ones(
     positions = sets["test"]["loss_by_position_nats"]
     assert np.mean(positions) == pytest.approx(sets["test"]["loss_nats"])
     assert positions == sorted(positions, reverse=True)
+    during = [row["validation_loss_by_position_nats"] for row in results(tmp_path)[1] if row["validation_loss_nats"]]
+    assert [len(along) for along in during] == [6, 6]  # 1, 2, 3 to 4, ..., 17 to 32
+    assert all(along == sorted(along, reverse=True) for along in during)
 
 
 def test_every_text_that_a_configuration_may_name_can_be_simulated() -> None:

@@ -20,6 +20,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "lstm": SIZE | {"kind": "lstm", "bptt_tokens": 16},
     "universal": BLOCKS | {"kind": "universal", "reuse": 2, "tied": False},
     "mup": BLOCKS | {"parametrization": "mup", "base_width": 8, "head_dim": 4, "positions": "learned"},
+    "completep": BLOCKS | {"parametrization": "completep", "base_width": 8, "base_depth": 1},
 }
 
 

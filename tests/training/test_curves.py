@@ -66,4 +66,12 @@ def test_evaluations_halve_the_run() -> None:
 def test_a_state_comes_back_as_it_was(spec: RunSpec) -> None:
     noisy = history(spec)
     noisy.add(run_spec(micro_batches=2), [1.0], [1.0], [1.5])
+    noisy.by_position[50] = [4.0, 3.0]
     assert History.from_state(noisy.as_state()) == noisy
+
+
+def test_a_checkpoint_from_before_losses_by_position_goes_on(spec: RunSpec) -> None:
+    old = {name: value for name, value in history(spec).as_state().items() if name != "by_position"}
+    rows = curve_table(spec, History.from_state(old), Scale(2.0, None)).to_pylist()
+    assert {row["step"]: row["validation_loss_nats"] for row in rows}[50] == 3.0
+    assert all(row["validation_loss_by_position_nats"] is None for row in rows)

@@ -15,7 +15,7 @@ def model() -> nn.Module:
 
 
 def test_matrices_decay_and_vectors_do_not(model: nn.Module) -> None:
-    matrices, vectors = parameter_groups(model, 0.1)
+    matrices, vectors = parameter_groups(model, OptimizerSpec(learning_rate=0.01, weight_decay=0.1))
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.1, 0.0)
     assert {p.dim() for p in matrices["params"]} == {2}
     assert {p.dim() for p in vectors["params"]} == {1}

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from tests.conftest import run_spec
 
 from scaling_lab.errors import TrainingError
+from scaling_lab.science.positions import position_bins
 from scaling_lab.spec import RunSpec, canonical_json
 from scaling_lab.training.checkpoints import latest_checkpoint
 from scaling_lab.training.curves import WALL_CLOCK
@@ -48,7 +50,14 @@ def test_a_run_learns_and_says_what_it_did(dataset: Path, tmp_path: Path, spec: 
     assert test["bits_per_byte"] == pytest.approx(test["loss_nats"] / math.log(2), rel=0.01)
     assert curve[-1]["step"] == spec.steps
     assert curve[-1]["tokens"] == spec.tokens
-    assert [row["step"] for row in curve if row["validation_loss_nats"] is not None] == [50, 100]
+    evaluated = [row for row in curve if row["validation_loss_nats"] is not None]
+    assert [row["step"] for row in evaluated] == [50, 100]
+    for row in evaluated:
+        along = np.array(row["validation_loss_by_position_nats"])
+        lengths = [last - first + 1 for first, last in position_bins(spec.architecture.context)]
+        assert np.average(along, weights=lengths) == pytest.approx(row["validation_loss_nats"])
+        assert along[0] > along[-1]
+    assert all(row["validation_loss_by_position_nats"] is None for row in curve if row not in evaluated)
     assert json.loads((tmp_path / "progress.json").read_text())["of_tokens"] == spec.tokens
 
 

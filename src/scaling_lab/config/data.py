@@ -45,7 +45,7 @@ def _built_in_corpus(value: Any) -> Any:
 
 
 CorpusChoice = Annotated[CorpusConfig, BeforeValidator(_built_in_corpus)]
-PlantedLaw = Literal["kaplan2020", "kaplan2020_table5", "kaplan2020_table6"]
+PlantedLaw = Literal["kaplan2020", "kaplan2020_table5", "kaplan2020_table6", "kaplan2020_naive"]
 
 
 class SplitConfig(Frozen):

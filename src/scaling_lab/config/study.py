@@ -119,10 +119,10 @@ PLANNING_FITS = frozenset[FitName](("kaplan", "hoffmann", "isoflop"))
 FigureName = Literal[
     "power_laws", "learning_curves", "size_and_data", "isoflop_profiles", "optimal_allocation", "backtest", "regret",
     "overfitting", "early_stopping", "shape", "depth_transfer", "architectures", "architecture_positions", "transfer",
-    "context_positions", "context_sizes", "learning_rate", "schedules", "datasets", "compute_frontier",
-    "optimal_scaling", "allocation_stack", "wrong_sizes", "contradiction", "critical_batch", "batch_hyperbolas",
-    "training_law", "depth_series", "functional_forms", "sample_efficiency", "horizons", "overshoot", "corrections",
-    "data_limits", "head_to_head", "tuning",
+    "context_positions", "context_sizes", "context_training", "learning_rate", "schedules", "datasets",
+    "compute_frontier", "optimal_scaling", "allocation_stack", "wrong_sizes", "contradiction", "critical_batch",
+    "batch_hyperbolas", "training_law", "depth_series", "functional_forms", "sample_efficiency", "horizons",
+    "overshoot", "corrections", "data_limits", "head_to_head", "tuning",
 ]  # fmt: skip
 
 

@@ -99,9 +99,13 @@ class TrainingConfig(Frozen):
         default=None, ge=1, description="lstm: tokens that gradients flow back through; none: the whole context"
     )
     parametrization: Parametrization = Field(
-        default="standard", description="mup: one rate, tuned at `base_width`, serves every width of blocks"
+        default="standard",
+        description="mup: one rate, tuned at `base_width`, serves every width of blocks; completep: and every depth",
     )
-    base_width: int | None = Field(default=None, ge=1, description="mup: the d_model that the rate was tuned at")
+    base_width: int | None = Field(
+        default=None, ge=1, description="mup, completep: the d_model that the rate was tuned at"
+    )
+    base_depth: int | None = Field(default=None, ge=1, description="completep: the layers that the rate was tuned at")
     head_dim: int = Field(default=12, ge=1, description="least width of a head: as many heads as fit")
     positions: Positions = Field(
         default="rotary",
@@ -122,11 +126,11 @@ class TrainingConfig(Frozen):
     stopping: StoppingConfig | None = Field(default=None, description="early stopping on validation; none by default")
 
     @model_validator(mode="after")
-    def _one_rate_for_mup(self) -> Self:
+    def _one_rate_for_every_width(self) -> Self:
         rate = self.learning_rate
-        if self.parametrization == "mup" and (rate.rule != "power" or rate.params_exponent):
+        if self.parametrization != "standard" and (rate.rule != "power" or rate.params_exponent):
             raise ValueError(
-                "parametrization mup carries the rate from width to width itself:"
+                f"parametrization {self.parametrization} carries the rate from size to size itself:"
                 " learning_rate.rule must be power and learning_rate.params_exponent 0"
             )
         return self

@@ -18,7 +18,7 @@ from scaling_lab.figures.style import (
     size_colours,
     size_norm,
 )
-from scaling_lab.fits.positions import binned, position_bins
+from scaling_lab.science.positions import binned, middles, position_bins
 
 
 def context_positions(data: StudyData) -> Drawing:
@@ -39,7 +39,6 @@ def _losses(axes: Axes, fit: Fit, drawing: Drawing) -> None:
     for size in sizes:
         loss, colour = np.array(size["loss_by_position"]), colours(norm(size["params_non_embedding"]))
         bins = position_bins(len(loss))
-        middle = np.array([np.sqrt(first * last) for first, last in bins])
         label = rounded(size["params_non_embedding"], 3)
         if size["status"] == "ok":
             law = {name: entry["value"] for name, entry in size["parameters"].items()}
@@ -48,7 +47,9 @@ def _losses(axes: Axes, fit: Fit, drawing: Drawing) -> None:
             axes.plot(grid, line, color=colour, linewidth=1.3)
             drawing.record("law", label, position=grid, loss_nats=line)
             label += f": {law['E_T']:.1f} + {law['k']:.1f} T$^{{-{law['p']:.2f}}}$"
-        axes.plot(middle, binned(loss, bins), "o", color=colour, markersize=5, markeredgecolor="white", label=label)
+        axes.plot(
+            middles(bins), binned(loss, bins), "o", color=colour, markersize=5, markeredgecolor="white", label=label
+        )
         drawing.record("losses", label, position=np.arange(1, len(loss) + 1), loss_nats=loss)
     log_counts(axes)
     log_loss(axes)
@@ -59,7 +60,7 @@ def _losses(axes: Axes, fit: Fit, drawing: Drawing) -> None:
 
 def _powers(axes: Axes, fit: Fit, drawing: Drawing) -> None:
     rows = fit.record["positions"]
-    middle = np.array([np.sqrt(row["first"] * row["last"]) for row in rows])
+    middle = middles([(row["first"], row["last"]) for row in rows])
     value, low, high = with_bars(axes, middle, [row["alpha"] for row in rows], color=BLUE, marker="o")
     drawing.record("powers", "alpha", position=middle, alpha=value, low=low, high=high)
     axes.axhline(0.076, color=GREY, linestyle=(0, (4, 2)), label="0.076, the paper's mean over 1024 positions")

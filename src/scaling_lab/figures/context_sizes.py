@@ -9,6 +9,7 @@ from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import params_label
 from scaling_lab.figures.marks import colour_of, say_missing
 from scaling_lab.figures.style import INK, legend_below, log_counts, log_loss, new_figure, size_colours
+from scaling_lab.science.positions import range_label
 
 
 def context_sizes(data: StudyData) -> Drawing:
@@ -23,7 +24,7 @@ def context_sizes(data: StudyData) -> Drawing:
     params = fit.points["N"][order]
     for place, row in enumerate(rows):
         loss = np.array(row["loss"])[order]
-        label = f"{row['first']}" if row["first"] == row["last"] else f"{row['first']} to {row['last']}"
+        label = range_label(row["first"], row["last"])
         left.plot(params, loss, "o-", color=colours(place / max(len(rows) - 1, 1)), markersize=4, label=f"T {label}")
         drawing.record("sizes", f"positions {label}", params_non_embedding=params, loss_nats=loss)
     log_counts(left)

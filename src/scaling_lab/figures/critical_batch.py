@@ -43,6 +43,7 @@ def critical_batch(data: StudyData) -> Drawing:
         axes.set_title(
             f"$B^*$ = {rounded(fit.value('B_star'))} tokens, 1 / $\\alpha_B$ = {with_interval(fit, 'loss_exponent', 1)}"
         )
+        _by_size(axes, fit, drawing)
     else:
         refused(axes, {"B_crit(L)": fit.reason}, 70)
     axes.set(xscale="log", xlabel=LOSS, ylabel="tokens per step")
@@ -87,6 +88,23 @@ def _hyperbolas(axes: Axes, fit: Fit, drawing: Drawing) -> None:
         spread = [np.maximum(found - low, 0), np.maximum(high - found, 0)]
         axes.errorbar(loss, found, yerr=spread, fmt="o", color=colour, elinewidth=1, label=label)
         drawing.record("all", label, loss=loss, batch_tokens=found, batch_tokens_low=low, batch_tokens_high=high)
+
+
+def _by_size(axes: Axes, fit: Fit, drawing: Drawing) -> None:
+    """Whether B_crit is a power of the loss alone: its power of N at a loss that the sizes share."""
+    found = fit.record["by_size"]
+    if found["status"] != "ok" or found["growth"]["interval"] is None:
+        return
+    growth, bounds = found["growth"], found["growth"]["interval"]
+    annotate(
+        axes,
+        f"at a loss of {found['loss']:.3g}, $B_{{crit}}$ grows as $N^{{\\gamma}}$:\n"
+        f"$\\gamma$ = {growth['value']:.2f} ({bounds['low']:.2f} to {bounds['high']:.2f}); 0 in the paper",
+        "upper left",
+    )
+    for size in found["sizes"]:
+        label = f"own power, N = {rounded(size['params'])}"
+        drawing.record("all", label, loss=found["loss"], batch_tokens=size["B_crit"]["value"])
 
 
 def _law(axes: Axes, fit: Fit, data: StudyData, drawing: Drawing) -> None:

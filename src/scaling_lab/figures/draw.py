@@ -15,6 +15,7 @@ from scaling_lab.figures.batch_hyperbolas import batch_hyperbolas
 from scaling_lab.figures.compute_frontier import compute_frontier
 from scaling_lab.figures.context_positions import context_positions
 from scaling_lab.figures.context_sizes import context_sizes
+from scaling_lab.figures.context_training import context_training
 from scaling_lab.figures.contradiction import contradiction
 from scaling_lab.figures.corrections import corrections
 from scaling_lab.figures.critical_batch import critical_batch
@@ -82,6 +83,7 @@ FIGURES: Mapping[str, Callable[[StudyData], Drawing]] = {
     "transfer": transfer,
     "context_positions": context_positions,
     "context_sizes": context_sizes,
+    "context_training": context_training,
     "learning_rate": learning_rate,
     "schedules": schedules,
     "datasets": datasets,

@@ -12,10 +12,11 @@ from scipy.stats import t as student
 from scaling_lab.fits.experiment import Measured, add_finding, new_experiment, noisy_copies, seed_noise
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord
-from scaling_lab.fits.positions import binned, position_bins, read_positions
+from scaling_lab.fits.positions import read_positions
 from scaling_lab.fits.selection import Selection, finished, one_amount, one_dataset, one_ending
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.laws import Array
+from scaling_lab.science.positions import binned, position_bins
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 EQUATION = "100 (L / L of the Transformer of equal N - 1), the best Transformers, interpolated in log N"

@@ -15,6 +15,7 @@ HOLDS, FAILS, OPEN, ABSENT = "holds", "does not hold", "not identifiable", "not 
 SHAPE_FACTOR, SHAPE_PERCENT = 40.0, 3.0  # section 3.1: within 3 % over a factor of 40 in aspect ratio
 CLEAR = 4.0  # difference of AICc from which one form is called better than another
 SCATTER = 0.02  # relative: the scatter that section 4 works with
+NO_GROWTH = 0.30  # power of N of the critical batch: a factor of two per factor of ten in N
 NEARLY_CONVERGED = 0.02  # above the converged loss: what appendix B compares with
 Statistic = dict[str, Any]
 
@@ -254,12 +255,35 @@ def _before_convergence(evidence: Evidence) -> Judgement:
 
 
 def _critical_batch(evidence: Evidence) -> Judgement:
-    """Claim 8: one power of the loss describes the critical batch of every size scanned."""
+    """Claim 8: the powers of the sizes, one each, differ neither in B_crit at a shared loss nor in exponent."""
     study, document = evidence.require("critical_batch", "batch_size")
-    entry = document["parameters"]["alpha_B"]
-    statistics = [_statistic("alpha_B", entry, study, "critical_batch", 0.21)]
-    verdict, why = _by_interval(entry, 1e-3, 5.0, "alpha_B")
-    return Judgement(statistics, verdict, f"{why}; the paper's is 0.21")
+    statistics = [_statistic("alpha_B", document["parameters"]["alpha_B"], study, "critical_batch", 0.21)]
+    sizes = document["by_size"]
+    if sizes["status"] != "ok":
+        return Judgement(statistics, OPEN, f"one power for each size: {sizes['reason']['message']}")
+    trends = {
+        "growth": f"power of N by which B_crit grows at a loss of {sizes['loss']:.3g}",
+        "steepening": "change of 1 / alpha_B per factor of ten in N",
+    }
+    statistics += [_statistic(name, sizes[key], study, "critical_batch", 0.0) for key, name in trends.items()]
+    if any(sizes[key]["interval"] is None for key in trends):
+        return Judgement(statistics, OPEN, "the bootstrap of one power for each size gave no interval")
+    told = [f"the {name} is {_bounds(sizes[key])}" for key, name in trends.items()]
+    apart = [words for key, words in zip(trends, told, strict=True) if not _contains(sizes[key], 0.0)]
+    if apart:
+        return Judgement(statistics, FAILS, f"{' and '.join(apart)}, and 0 where the loss alone matters")
+    within = max(abs(bound) for bound in (sizes["growth"]["interval"]["low"], sizes["growth"]["interval"]["high"]))
+    verdict = HOLDS if within <= NO_GROWTH else OPEN
+    limit = f"; up to {NO_GROWTH:.2f}, a factor of two per factor of ten in N, counts as none"
+    return Judgement(statistics, verdict, " and ".join(told) + limit)
+
+
+def _bounds(entry: Mapping[str, Any]) -> str:
+    return f"{entry['value']:.2g} ({entry['interval']['low']:.2g} to {entry['interval']['high']:.2g})"
+
+
+def _contains(entry: Mapping[str, Any], value: float) -> bool:
+    return bool(entry["interval"]["low"] <= value <= entry["interval"]["high"])
 
 
 CLAIMS: Mapping[str, Callable[[Evidence], Judgement]] = {

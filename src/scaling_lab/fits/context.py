@@ -12,13 +12,14 @@ from scipy.stats import norm
 from scaling_lab.fits.experiment import Measured, add_finding, new_experiment
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, law_estimates, reason_of
-from scaling_lab.fits.positions import binned, position_bins, read_positions
+from scaling_lab.fits.positions import read_positions
 from scaling_lab.fits.selection import Selection, largest_tokens, status_ok
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.bootstrap import bootstrap_law
 from scaling_lab.science.fitting import fit_law
 from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.laws import LAWS, Array
+from scaling_lab.science.positions import binned, position_bins
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.straight import resampled_weights

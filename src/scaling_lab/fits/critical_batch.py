@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from scaling_lab.fits.experiment import Measured
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, estimate, reason_of
 from scaling_lab.fits.table import RunTable
 from scaling_lab.fits.training_curves import read_training_curves
+from scaling_lab.science.batch_by_size import compare_sizes
 from scaling_lab.science.batch_scan import scan_batches
 from scaling_lab.science.bootstrap import Draws
 from scaling_lab.science.critical_batch import CriticalBatch, bootstrap_critical_batch, fit_critical_batch
@@ -31,6 +33,7 @@ def fit_critical(table: RunTable, curves_path: Path, options: FitOptions) -> Fit
     record.draws = {name: np.empty(0) for name in (*LAW.parameter_names, *LAW.derived)}
     record.points = {name: [] for name in ("run", "loss", "params", "batch", "steps", "tokens", "predicted")}
     record.blocks["noise_scale"] = noise_scale(curves)
+    record.blocks["by_size"] = size_dependence(curves, options)
     try:
         found, draws = measure_critical_batch(curves, options)
     except FitRefusedError as refusal:
@@ -55,6 +58,28 @@ def measure_critical_batch(curves: list[TrainingCurve], options: FitOptions) -> 
     """B_crit(L) of the batch scan among the curves. Raises FitRefusedError where they contain none that tells it."""
     found = fit_critical_batch(scan_batches(curves))
     return found, bootstrap_critical_batch(found, options.resampling)
+
+
+def size_dependence(curves: list[TrainingCurve], options: FitOptions) -> dict[str, Any]:
+    """A power of the loss for each size: B_crit at a loss that they share, and whether it depends on N; or why not."""
+    try:
+        found = compare_sizes(scan_batches(curves), options.resampling)
+    except FitRefusedError as refusal:
+        return {"status": "refused", "reason": reason_of(refusal), "sizes": []}
+    # Either trend refutes one power for all: both intervals together have the study's level.
+    level = (1 + options.level) / 2
+    sizes = [
+        {
+            "params": float(params),
+            "B_crit": Measured(float(batch), draws).as_json(options.level),
+            "loss_exponent": Measured(float(exponent), exponents).as_json(options.level),
+        }
+        for params, batch, draws, exponent, exponents in zip(
+            found.params, found.batch, found.batch_draws, found.exponent, found.exponent_draws, strict=True
+        )
+    ]
+    trends = {name: Measured(*getattr(found, name)).as_json(level) for name in ("growth", "steepening")}
+    return {"status": "ok", "reason": None, "loss": found.loss, "sizes": sizes, **trends}
 
 
 def critical_parameters(found: CriticalBatch, draws: Draws, level: float) -> dict[str, Any]:

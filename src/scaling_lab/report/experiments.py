@@ -64,8 +64,12 @@ CAPTIONS = {
     ),
     "context_positions": (
         "Loss along the context",
-        "Kaplan et al. 2020, Figure 20 left, and the power of N by position. Loss at single steps of training by "
-        "position, its right panel, is not recorded.",
+        "Kaplan et al. 2020, Figure 20 left, and the power of N by position.",
+    ),
+    "context_training": (
+        "Loss along the context during training",
+        "Kaplan et al. 2020, Figure 20 right. Validation loss at ranges of positions against tokens processed, of the "
+        "run with the most evaluations. The paper shows 774M parameters and fits nothing here.",
     ),
     "context_sizes": (
         "Positions against size, and short contexts",

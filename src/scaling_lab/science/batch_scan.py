@@ -43,6 +43,16 @@ class BatchScan:
         """Tokens processed by then [n]."""
         return self.steps * self.batch
 
+    def of_size(self, params: float) -> BatchScan:
+        """The scan of one size alone."""
+        own = np.flatnonzero(self.params == params)
+        return BatchScan(
+            self.params[own], self.loss[own], self.batch[own], self.steps[own],
+            np.unique(self.target[own], return_inverse=True)[1].ravel(),
+            np.unique(self.cell[own], return_inverse=True)[1].ravel(),
+            tuple(self.run[k] for k in own), self.at_edge[own],
+        )  # fmt: skip
+
 
 class _Point(NamedTuple):
     params: float

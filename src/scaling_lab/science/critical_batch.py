@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_lab.science.batch_scan import BatchScan
+from scaling_lab.science.batch_solver import REACH, descend, errors_of, profile_of
 from scaling_lab.science.bootstrap import Draws
 from scaling_lab.science.inference import leverage
 from scaling_lab.science.laws import Array, critical_batch
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.resampling import BootstrapOptions, design_of, resample
 
-_ITERATIONS = 80
-_REACH = 30.0  # how far outside the batches that were tried a critical batch is looked for
 _GRID = 600
 
 
@@ -48,21 +47,11 @@ class CriticalBatch:
         return np.asarray(self.targets[(found < tried.min()) | (found > tried.max())])
 
 
-@dataclass(frozen=True)
-class _Profile:
-    """The scan in logarithms: log batch and log loss from its middle [n], and membership of targets [n, K]."""
-
-    batch: Array
-    loss: Array
-    middle: float
-    member: Array
-
-
 def fit_critical_batch(scan: BatchScan) -> CriticalBatch:
     """Fit the law to a scan. Raises FitRefusedError where the batches do not tell B_crit or how it grows."""
-    profile = _profile(scan)
+    profile = profile_of(scan)
     log_steps, weights = np.log(scan.steps)[None, :], np.ones((1, len(scan.steps)))
-    theta = _descend(profile, log_steps, weights)
+    theta = descend(profile, log_steps, weights)
     level, slope = theta[0]
     at_middle = float(np.exp(level))
     if slope <= 0 or len(np.unique(scan.target)) < 2:
@@ -72,7 +61,7 @@ def fit_critical_batch(scan: BatchScan) -> CriticalBatch:
         message = f"B_crit is about {at_middle:.3g} tokens, outside the batches tried"
         tried = f"{scan.batch.min():.3g} to {scan.batch.max():.3g}"
         raise FitRefusedError(RefusalCode.NOT_IDENTIFIED, f"{message}, {tried}: they must span it on both sides")
-    residuals = _errors(profile, log_steps, weights, theta)[0][0]
+    residuals = errors_of(profile, log_steps, weights, theta)[0][0]
     first = np.unique(scan.target, return_index=True)[1]
     return CriticalBatch(
         scan, float(np.exp(level + slope * profile.middle)), float(1 / slope), np.exp(log_steps[0] - residuals),
@@ -86,7 +75,7 @@ def bootstrap_critical_batch(found: CriticalBatch, options: BootstrapOptions) ->
     A cell, one batch of one size, is drawn as a whole: its losses lie on one curve. A draw in which B_crit does
     not grow failed.
     """
-    scan, profile = found.scan, _profile(found.scan)
+    scan, profile = found.scan, profile_of(found.scan)
     share = 1 / (1 + scan.batch / found.at(scan.loss))
     jacobian = np.column_stack([share, -share * profile.loss, profile.member])
     rng, log_steps = np.random.default_rng(options.seed), np.log(scan.steps)
@@ -94,7 +83,7 @@ def bootstrap_critical_batch(found: CriticalBatch, options: BootstrapOptions) ->
         log_steps - found.residuals, log_steps, leverage(jacobian, np.ones(len(log_steps))),
         design_of(len(log_steps), scan.cell, None), options, rng, 2, kinked=False,
     )  # fmt: skip
-    theta = _descend(profile, target, counts)
+    theta = descend(profile, target, counts)
     good = theta[:, 1] > 0
     with np.errstate(over="ignore"):
         values = {"B_star": np.exp(theta[:, 0] + theta[:, 1] * profile.middle), "alpha_B": 1 / theta[:, 1]}
@@ -105,52 +94,9 @@ def bootstrap_critical_batch(found: CriticalBatch, options: BootstrapOptions) ->
     )
 
 
-def _profile(scan: BatchScan) -> _Profile:
-    log_loss = np.log(scan.loss)
-    middle = float(log_loss.mean())
-    member = np.asarray(scan.target[:, None] == np.arange(scan.target.max() + 1), dtype=np.float64)
-    return _Profile(np.log(scan.batch), log_loss - middle, middle, member)
-
-
-def _errors(profile: _Profile, log_steps: Array, weights: Array, theta: Array) -> tuple[Array, Array, Array]:
-    """Residuals and their two derivatives [R, n], each less its weighted mean over the target: so S_min drops out."""
-    above = theta[:, :1] - theta[:, 1:] * profile.loss - profile.batch
-    share = 1 / (1 + np.exp(-above))
-
-    def centred(values: Array) -> Array:
-        total = np.maximum(weights @ profile.member, 1e-300)
-        return np.asarray(values - ((weights * values) @ profile.member / total) @ profile.member.T)
-
-    return centred(log_steps - np.logaddexp(0, above)), centred(share), centred(-share * profile.loss)
-
-
-def _descend(profile: _Profile, log_steps: Array, weights: Array) -> Array:
-    """Damped Gauss-Newton on (log B_crit in the middle, 1 / alpha_B), one row per resample [R, 2]."""
-    low, high = profile.batch.min() - np.log(_REACH), profile.batch.max() + np.log(_REACH)
-    theta = np.tile([profile.batch.mean(), 3.0], (len(log_steps), 1))
-    damping = np.full(len(theta), 1e-3)
-    errors = _errors(profile, log_steps, weights, theta)
-    cost = (weights * errors[0] ** 2).sum(axis=1)
-    for _ in range(_ITERATIONS):
-        e, j1, j2 = errors
-        a, b, c = ((weights * x * y).sum(axis=1) for x, y in ((j1, j1), (j1, j2), (j2, j2)))
-        g1, g2 = ((weights * j * e).sum(axis=1) for j in (j1, j2))
-        a, c = a * (1 + damping) + 1e-12, c * (1 + damping) + 1e-12
-        determinant = np.maximum(a * c - b * b, 1e-300)
-        step = np.column_stack([(c * g1 - b * g2) / determinant, (a * g2 - b * g1) / determinant])
-        tried = np.clip(theta + np.clip(step, -2, 2), [low, -50.0], [high, 50.0])
-        moved = _errors(profile, log_steps, weights, tried)
-        new = (weights * moved[0] ** 2).sum(axis=1)
-        better = new < cost
-        theta, cost = np.where(better[:, None], tried, theta), np.where(better, new, cost)
-        errors = _errors(profile, log_steps, weights, theta)
-        damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-9, 1e9)
-    return np.asarray(theta)
-
-
 def _own(scan: BatchScan, log_steps: Array) -> Array:
     """S_min, E_min and B_crit of each target's own hyperbola [R, K, 3], by search over log B_crit."""
-    log_critical = np.log(np.geomspace(scan.batch.min() / _REACH, scan.batch.max() * _REACH, _GRID))
+    log_critical = np.log(np.geomspace(scan.batch.min() / REACH, scan.batch.max() * REACH, _GRID))
     found = []
     for k in range(scan.target.max() + 1):
         rows = scan.target == k

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.files import atomic_path, write_text
 from scaling_lab.science.laws import Array
+from scaling_lab.science.positions import binned, position_bins
 from scaling_lab.simulator.planted import BYTES_PER_TOKEN, PLANTED, VOCABULARY, PlantedLaws
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.curves import CURVE_ROWS, SCHEMA, evaluation_steps
@@ -110,16 +112,29 @@ def _smooth(losses: Array) -> Array:
 def _evaluation(spec: RunSpec, name: str, loss: float) -> dict[str, Any]:
     settings, context = spec.evaluation, spec.architecture.context
     tokens = settings.tokens if name in ("validation", "test") else settings.transfer_tokens
+    return evaluation(loss, _by_position(loss, context).tolist(), BYTES_PER_TOKEN, max(1, tokens // context))
+
+
+def _by_position(loss: float, context: int) -> Array:
+    """Losses [context] that fall along the context, with mean `loss`."""
     falling = POSITION_SCALE * np.arange(1, context + 1) ** -POSITION_EXPONENT
-    by_position = loss + falling - falling.mean()
-    return evaluation(loss, by_position.tolist(), BYTES_PER_TOKEN, max(1, tokens // context))
+    return np.asarray(loss + falling - falling.mean())
+
+
+def _validation(drawn: _Drawn, marks: NDArray[np.int64]) -> dict[int, float]:
+    """Validation losses at the steps `marks`: the training curve, never below its end, which has its own noise."""
+    end = drawn.evaluations["validation"]
+    during = {step: max(end, float(drawn.smoothed[step - 1])) for step in marks.tolist()}
+    return during | {len(drawn.losses): end}
 
 
 def _curve_table(spec: RunSpec, drawn: _Drawn) -> pa.Table:
     """The rows that a trained run has; columns of which the laws say nothing are null."""
     marks = evaluation_steps(spec)
     steps = np.union1d(np.geomspace(1, spec.steps, CURVE_ROWS).round().astype(np.int64), marks)
-    end = drawn.evaluations["validation"]
+    validation = _validation(drawn, marks)
+    context = spec.architecture.context
+    bins = position_bins(context)
     columns = {
         "run": [spec.run_id] * len(steps),
         "step": steps,
@@ -128,9 +143,10 @@ def _curve_table(spec: RunSpec, drawn: _Drawn) -> pa.Table:
         "learning_rate": [learning_rate(spec, (int(step) - 1) * spec.batch_tokens) for step in steps],
         "train_loss_nats": drawn.losses[steps - 1],
         "train_loss_smoothed_nats": drawn.smoothed[steps - 1],
-        "validation_loss_nats": [
-            end if step == spec.steps else max(end, float(drawn.smoothed[step - 1])) if step in marks else None
-            for step in steps
+        "validation_loss_nats": [validation.get(step) for step in steps.tolist()],
+        "validation_loss_by_position_nats": [
+            binned(_by_position(validation[step], context), bins) if step in validation else None
+            for step in steps.tolist()
         ],
         "noise_scale_tokens": drawn.noise_scale[steps - 1],
         "wall_s": np.zeros(len(steps)),

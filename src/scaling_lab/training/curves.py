@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         ("train_loss_smoothed_nats", pa.float64()),
         ("validation_loss_nats", pa.float64()),
         ("validation_bits_per_byte", pa.float64()),
+        ("validation_loss_by_position_nats", pa.list_(pa.float64())),
         ("gradient_norm", pa.float64()),
         ("noise_scale_tokens", pa.float64()),
         ("wall_s", pa.float64()),
@@ -35,7 +36,10 @@ SCHEMA = pa.schema(
         ("peak_memory_bytes", pa.int64()),
     ]
 )
-"""Columns of metrics.parquet, of trained and of simulated runs. What a run did not measure is null."""
+"""Columns of metrics.parquet, of trained and of simulated runs. What a run did not measure is null.
+
+Losses by position are means over the ranges of `science.positions`: at a context of 1024 eleven numbers an evaluation.
+"""
 
 WALL_CLOCK = ["wall_s", "tokens_per_s", "flops_share_of_peak", "peak_memory_bytes"]
 """The columns in which two trainings of one run differ; all others agree to the last bit on one machine."""
@@ -101,6 +105,7 @@ def _measured(spec: RunSpec, history: History, scale: Scale, step: int) -> dict[
         "train_loss_smoothed_nats": finite(history.smoothed(step)),
         "validation_loss_nats": finite(validation),
         "validation_bits_per_byte": finite(per_byte),
+        "validation_loss_by_position_nats": history.by_position.get(step),
         "gradient_norm": finite(history.gradient_norms[step - 1]),
         "noise_scale_tokens": history.noise_scale(step),
     }

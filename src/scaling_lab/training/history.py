@@ -19,6 +19,7 @@ class History:
     """Loss, gradient norm and noise scale of each step; validation losses, clock and peak memory at some steps.
 
     noise_scales: in tokens, NaN while undefined; empty for a run of one micro-batch.
+    by_position: the validation losses again, as means over the ranges of `science.positions`.
     starts: the steps at which an attempt started: 0, then wherever an interrupted run went on.
     diverged_at, stopped_at: the step at which the run ended before its horizon, for either reason.
     """
@@ -28,6 +29,7 @@ class History:
     noise_scales: list[float] = field(default_factory=list)
     noise: NoiseAverages = field(default_factory=NoiseAverages)
     validation: dict[int, float] = field(default_factory=dict)
+    by_position: dict[int, list[float]] = field(default_factory=dict)
     clock: dict[int, float] = field(default_factory=lambda: {0: 0.0})
     memory: dict[int, int] = field(default_factory=dict)
     starts: list[int] = field(default_factory=list)

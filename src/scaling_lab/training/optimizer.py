@@ -1,37 +1,41 @@
-"""The optimizer of a run: parameter groups by decay and by rate factor."""
+"""The optimizer of a run: parameter groups by decay and by the factors of the parametrization."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
 from scaling_lab.spec import OptimizerSpec
+from scaling_lab.training.models.base import Factors, TokenModel
 
 
 def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimizer:
     """AdamW, or Adafactor with the settings of Shazeer and Stern 2018 (factored second moments, no first moment)."""
-    groups = parameter_groups(model, spec.weight_decay)
+    groups = parameter_groups(model, spec)
     if spec.name == "adafactor":
         return torch.optim.Adafactor(groups, lr=spec.learning_rate)
-    betas = (spec.beta1, spec.beta2)
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=betas, eps=spec.epsilon, fused=True)
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(spec.beta1, spec.beta2), fused=True)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters by decay (matrices only) and by `rate_factor`, matrices first.
+def parameter_groups(model: nn.Module, spec: OptimizerSpec) -> list[dict[str, Any]]:
+    """Trainable parameters by decay (matrices only) and by what the parametrization multiplies their settings by.
 
-    A model whose layers learn at different rates, as in muP, offers `learning_rate_factors`: factors of the rate by
-    name of the parameter, 1 where it names none.
+    Matrices come first. A module that is no `TokenModel` has no parametrization.
     """
-    factors: Mapping[str, float] = getattr(model, "learning_rate_factors", {})
-    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, Factors], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault((parameter.dim() < 2, factors.get(name, 1.0)), []).append(parameter)
-    return [
-        {"params": members, "weight_decay": 0.0 if is_vector else weight_decay, "rate_factor": factor}
-        for (is_vector, factor), members in sorted(groups.items(), key=lambda item: item[0])
-    ]
+        factors = model.optimizer_factors(name) if isinstance(model, TokenModel) else Factors()
+        groups.setdefault((parameter.dim() < 2, factors), []).append(parameter)
+    ordered = sorted(groups.items(), key=lambda item: item[0])
+    return [_group(spec, members, is_vector, factors) for (is_vector, factors), members in ordered]
+
+
+def _group(spec: OptimizerSpec, members: Iterable[nn.Parameter], is_vector: bool, factors: Factors) -> dict[str, Any]:
+    decay = 0.0 if is_vector else spec.weight_decay * factors.decay
+    group = {"params": list(members), "weight_decay": decay, "rate_factor": factors.rate}
+    # Adafactor has two epsilons of another meaning.
+    return group | ({"eps": spec.epsilon * factors.epsilon} if spec.name == "adamw" else {})
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from scaling_lab.science.positions import binned, position_bins
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.device import peak_memory_bytes
 from scaling_lab.training.divergence import DivergenceWatch
@@ -59,7 +60,9 @@ class Recorder(pl.Callback):
         validation = self.history.validation
         if step not in self.evaluation_steps or step in validation or self.history.diverged_at is not None:
             return
-        validation[step] = loss_by_position(module.model, self.windows).mean().item()
+        losses_T = loss_by_position(module.model, self.windows)
+        validation[step] = losses_T.mean().item()
+        self.history.by_position[step] = binned(losses_T.numpy(), position_bins(len(losses_T))).tolist()
         if self.spec.stopping is None:
             return
         if best_step(validation) == step:

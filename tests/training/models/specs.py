@@ -28,6 +28,7 @@ VARIANTS = {
     "wide heads": architecture(head_dim=16, positions="learned"),
     "untied": architecture(tied=False),
     "mup": architecture(parametrization="mup", base_width=8),
+    "completep": architecture(parametrization="completep", base_width=8, base_depth=1),
     "universal": architecture(kind="universal", reuse=2),
     "universal, eight passes, learned, untied": architecture(
         kind="universal", n_layer=1, reuse=8, positions="learned", tied=False

@@ -65,7 +65,7 @@ class Attention(nn.Module):
         self.width = self.n_head * self.head_dim
         self.dropout = spec.dropout
         # None: 1 / sqrt(head_dim). With muP queries and keys grow alike, and their product with the width.
-        self.scale = 1 / self.head_dim if spec.parametrization == "mup" else None
+        self.scale = None if spec.parametrization == "standard" else 1 / self.head_dim
         self.qkv = Linear(spec.d_model, 3 * self.width)
         self.project = Linear(self.width, spec.d_model)
         turns = rotations(spec.context, self.head_dim) if spec.positions == "rotary" else None

@@ -26,7 +26,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+    """x + attention(norm(x)), then x + feed_forward(norm(x)); of CompleteP, both branches over the depth's multiple."""
 
     def __init__(self, spec: TransformerSpec | UniversalSpec) -> None:
         super().__init__()
@@ -35,18 +35,23 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(spec.d_model)
         self.feed_forward = FeedForward(spec)
         self.dropout = nn.Dropout(spec.dropout)
+        self.depth_multiple = spec.depth_multiple
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        x_BTD = x_BTD + self.dropout(self.attention(self.attention_norm(x_BTD)))
-        out: Tensor = x_BTD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BTD)))
+        x_BTD = x_BTD + self._scaled(self.attention(self.attention_norm(x_BTD)))
+        out: Tensor = x_BTD + self._scaled(self.feed_forward(self.feed_forward_norm(x_BTD)))
         return out
+
+    def _scaled(self, branch_BTD: Tensor) -> Tensor:
+        dropped: Tensor = self.dropout(branch_BTD)
+        return dropped if self.depth_multiple == 1 else dropped / self.depth_multiple
 
 
 class Transformer(TokenModel):
     """Embeddings, blocks, a final norm and the head."""
 
     def __init__(self, spec: TransformerSpec | UniversalSpec) -> None:
-        super().__init__(spec, spec.width_multiple)
+        super().__init__(spec, spec.width_multiple, spec.depth_multiple)
         learned = spec.positions == "learned"
         self.position_embedding = nn.Embedding(spec.context, spec.d_model) if learned else None
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.n_layer))
