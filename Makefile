@@ -19,7 +19,7 @@ smoke: $(READY)
 
 # Everything that CI runs, in three processes: one for the cluster, which mostly waits, and two for the rest.
 test: lint
-	$(BIN)/pytest -rs -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -rs -n 3 --dist loadscope --no-loadscope-reorder
 
 # Without the tests that train, and those that need the network.
 test-fast: $(READY)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from scaling_lab.corpus.shards import tokenize
 from scaling_lab.corpus.sources import fetch_corpus
@@ -16,12 +17,19 @@ settings.register_profile("no deadline", deadline=None)  # a busy machine is no 
 settings.load_profile("no deadline")
 
 
+class ByFolder(LoadScopeScheduling):
+    """A folder of tests, which share fixtures, stays in one of pytest-xdist's processes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0].split("/")[1]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
+    return ByFolder(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A folder is one of pytest-xdist's groups, which share fixtures; the cluster, which mostly waits, comes first."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        on_slurm = item.get_closest_marker("slurm") is not None
-        item.add_marker(pytest.mark.xdist_group("slurm" if on_slurm else folder))
+    """The cluster, which mostly waits, comes first, so that the other processes work beside it."""
     items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
 
 

@@ -12,8 +12,10 @@ from scaling_lab.resources import (
     priority,
     runtime_minutes,
     threads,
+    trunk_pack,
 )
 from scaling_lab.spec import RunSpec
+from scaling_lab.trunks import find_trunks
 from tests.conftest import run_spec
 
 STUDIES = Path(__file__).parents[1] / "config" / "studies"
@@ -67,6 +69,14 @@ def test_packs_by_expected_time(spec: RunSpec) -> None:
     assert pack(run_spec(tokens=128 * 10**8), CORE) is None
     assert pack(spec, GPU) == "train_seconds"
     assert pack(spec, Config(devices=2)) is None
+
+
+def test_all_segments_of_a_trunk_are_packed_by_its_whole_length(spec: RunSpec) -> None:
+    long = run_spec(schedule__name="wsd", schedule__trunk=True, tokens=128 * 400_000)
+    (trunk,) = find_trunks([long.model_copy(update={"tokens": 128 * 1000}), long]).values()
+    assert len(trunk.branches) == 2
+    assert trunk_pack(trunk, CORE) == "trunk_minutes"
+    assert trunk_pack(trunk, Config(devices=2)) is None
 
 
 def test_processes_that_share_a_run_each_ask_for_memory_and_a_processor(spec: RunSpec) -> None:

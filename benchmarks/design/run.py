@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_lab.science.bootstrap import BootstrapOptions, bootstrap_law
+from scaling_lab.science.departure import law_of_draws
 from scaling_lab.science.design import Cells, Noise, Target, choose_cells, prior_beliefs
 from scaling_lab.science.design_grids import Frontier, isoflop_profiles, lattice, log_spaced
 from scaling_lab.science.design_prior import LawPrior, published_prior
 from scaling_lab.science.design_trials import simulate_studies, try_grid
+from scaling_lab.science.fitting import FitResult
 from scaling_lab.science.laws import Array
 from scaling_lab.science.projection import fit_projected
 from scaling_lab.science.refusal import FitRefusedError
@@ -26,7 +28,9 @@ BUDGET, TARGET = 1e19, 1e21
 SHARES = (1 / 4, 1 / 8, 1 / 20)
 FRACTIONS = (1.0, 1 / 2, 1 / 10)
 MULTIPLES = (1.0, 4.0)
-HEADINGS = "| grid | FLOPs | runs | dearest run | interval of N* | holds the truth | decided within | refused |"
+STATED = (0.0, 0.002, 0.004, 0.008, 0.01)  # departure that an analysis believes in; 0: the law is exact
+HEADINGS = "| grid | FLOPs | runs | dearest run | decided within | refused |"
+HEADINGS += "".join(f" {100 * stated:g} % |" for stated in STATED)
 MOST_RUNS = 42  # as many as the log-spaced grid has
 
 
@@ -44,7 +48,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of the studies of a grid: the width of the 90 % interval of log N* [S], whether it holds the truth, the error."""
+    """Of the studies of a grid: the width of the 90 % interval of log N*, whether it holds the truth, both by the
+    departure that was stated [S, 5], and the error [S]."""
 
     widths: Array
     inside: Array
@@ -52,9 +57,9 @@ class Outcome:
     refused: int
 
     @property
-    def factor(self) -> float:
-        """Half of the median interval, as a factor up or down."""
-        return float(np.exp(np.median(self.widths) / 2))
+    def factors(self) -> Array:
+        """Half of the median interval, as a factor up or down, by the departure that was stated."""
+        return np.asarray(np.exp(np.median(self.widths, axis=0) / 2))
 
 
 def case_of(flops: float, misfit: float, studies: int) -> Case:
@@ -78,7 +83,7 @@ def designed(case: Case, budget: float) -> Cells:
 
 
 def outcome(case: Case, cells: Cells, resamples: int) -> Outcome:
-    """Every study fitted by variable projection and resampled as a real one is."""
+    """Every study fitted by variable projection and resampled as a real one is, for every departure stated."""
     simulated = simulate_studies(case.truth, case.target, cells, case.noise, 7)
     widths, inside, errors = [], [], []
     for losses, truth in zip(simulated.losses, simulated.log_best, strict=True):
@@ -86,13 +91,19 @@ def outcome(case: Case, cells: Cells, resamples: int) -> Outcome:
             fit = fit_projected(case.truth.law, {"N": cells.params, "D": cells.tokens}, losses)
         except FitRefusedError:
             continue
-        draws = bootstrap_law(fit, BootstrapOptions(resamples, LEVEL, 0, starts=1)).values
-        drawn = case.target.best(fit.law, {name: draws[name] for name in fit.law.parameter_names})
-        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        low, high = np.array([interval(case, fit, stated, resamples) for stated in STATED]).T
         widths.append(high - low)
-        inside.append(low <= truth <= high)
+        inside.append((low <= truth) & (truth <= high))
         errors.append(float(case.target.best(fit.law, fit.parameters)) - truth)
     return Outcome(np.array(widths), np.array(inside), np.array(errors), len(case.truth) - len(widths))
+
+
+def interval(case: Case, fit: FitResult, stated: float, resamples: int) -> Array:
+    """Ends of the 90 % interval of log N*."""
+    draws = bootstrap_law(fit, BootstrapOptions(resamples, LEVEL, 0, starts=1, departure=stated)).values
+    law = law_of_draws(fit.law, draws)
+    drawn = case.target.best(law, {name: draws[name] for name in law.parameter_names})
+    return np.asarray(np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
 
 
 def crossing(shares: list[float], factors: list[float], wanted: float) -> float:
@@ -104,18 +115,19 @@ def crossing(shares: list[float], factors: list[float], wanted: float) -> float:
 
 
 def table(case: Case, title: str, resamples: int) -> None:
-    print(f"\n{title}\n\n{HEADINGS}\n|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"\n{title}\n\n{HEADINGS}\n|{'---|' * (6 + len(STATED))}", flush=True)
 
     def curve(name: str, grid: Callable[[float], Cells], shares: tuple[float, ...]) -> list[float]:
         factors = []
         for share in shares:
             cells = grid(share * BUDGET)
             found = outcome(case, cells, resamples)
-            factors.append(found.factor)
+            factors.append(float(found.factors[0]))
             within = float(np.exp(np.quantile(np.abs(found.errors), LEVEL)))
             spent = f"{cells.flops.sum() / BUDGET:.3g} | {len(cells)} | {cells.flops.max() / BUDGET:.2g}"
-            known = f"{found.factor:.3f}x | {100 * found.inside.mean():.0f} % | {within:.2f}x | {found.refused}"
-            print(f"| {name} | {spent} | {known} |", flush=True)
+            pairs = zip(found.factors, found.inside.mean(axis=0), strict=True)
+            known = " | ".join(f"{factor:.3f}x, {100 * held:.0f} %" for factor, held in pairs)
+            print(f"| {name} | {spent} | {within:.2f}x | {found.refused} | {known} |", flush=True)
         return factors
 
     naive = curve("log-spaced, 7 x 6", lambda b: log_spaced(case.frontier, case.target, b), MULTIPLES)

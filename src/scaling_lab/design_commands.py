@@ -12,7 +12,7 @@ Budget = Annotated[float, typer.Option(help="training FLOPs to spend, by the stu
 Configfile = Annotated[list[Path] | None, typer.Option(help="overlays over config/config.yaml, in order")]
 Root = Annotated[Path, typer.Option(help="top of the repository")]
 LargestRun = Annotated[float | None, typer.Option(help="most FLOPs of one run")]
-MostTokens = Annotated[float | None, typer.Option(help="most tokens of one run, such as those that exist")]
+MostTokens = Annotated[float | None, typer.Option(help="most tokens of one run (default: the text, once)")]
 Seed = Annotated[int, typer.Option(help="of the simulations")]
 
 

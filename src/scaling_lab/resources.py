@@ -52,7 +52,7 @@ def _factor(attempt: int) -> int:
     return min(1 << (attempt - 1), LARGEST_FACTOR)
 
 
-def pack(spec: RunSpec, config: Config) -> str | None:
+def pack(spec: RunSpec, config: Config, job: str = "train") -> str | None:
     """Group whose members may share an allocation, `train_seconds` or `train_minutes`; none for longer runs.
 
     How many share one is `group-components` of the profile; they train one after another (profiles/README.md). Runs of
@@ -61,7 +61,12 @@ def pack(spec: RunSpec, config: Config) -> str | None:
     if config.devices > 1:
         return None
     expected = expected_seconds(spec, config)
-    return next((f"train_{name}" for name, limit in PACKED_SECONDS.items() if expected < limit), None)
+    return next((f"{job}_{name}" for name, limit in PACKED_SECONDS.items() if expected < limit), None)
+
+
+def trunk_pack(trunk: Trunk, config: Config) -> str | None:
+    """The same for all segments of a trunk: one with a job of its own would wait for and be waited for by the pack."""
+    return pack(trunk.segment(trunk.branches[-1]), config, "trunk")
 
 
 def priority(spec: RunSpec) -> int:

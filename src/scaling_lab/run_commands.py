@@ -58,6 +58,9 @@ class TableOptions:
     objective: Annotated[Literal["huber", "lad", "squares"], typer.Option(help="of log residuals, summed")] = "huber"
     delta: Annotated[float, typer.Option(help="Huber's threshold, in log loss")] = 1e-3
     level: Annotated[float, typer.Option(help="of the intervals")] = 0.9
+    departure: Annotated[
+        float, typer.Option(help="by how much losses depart smoothly from the law, a share of the loss; 0: not at all")
+    ] = 0.01
     seed: Seed = 0
 
     def columns(self, laws: Sequence[str], cluster: str | None = None) -> Columns:
@@ -84,7 +87,7 @@ class TableOptions:
         from scaling_lab.fits.user_fit import UserFit
 
         fixed = {name: _number("--fix", name, value) for name, value in _pairs("--fix", fix).items()}
-        engine = {name: getattr(self, name) for name in ("objective", "delta", "level", "seed")}
+        engine = {name: getattr(self, name) for name in ("objective", "delta", "level", "departure", "seed")}
         options = parse_config(FitOptions, {"loss_column": self.loss, "bootstrap": bootstrap, **engine}, "options")
         rules = RowRules(tuple(self.where or ()), self.drop_invalid, self.duplicates)
         return UserFit(law, columns, rules, options, fixed)

@@ -8,7 +8,7 @@ import yaml
 from scaling_lab.config import GridBlock
 from scaling_lab.designer.cells import load_setting
 from scaling_lab.designer.design import DesignRequest
-from scaling_lab.designer.proposals import Proposal, propose, run_next, tokens_that_exist
+from scaling_lab.designer.proposals import Proposal, propose, run_next
 from scaling_lab.errors import ConfigError, TableError
 from scaling_lab.fits.folders import StudyFolder, study_folder
 from scaling_lab.fits.table import read_runs
@@ -45,10 +45,6 @@ def test_prints_blocks_for_the_grid(root: Path, capsys: pytest.CaptureFixture[st
     lines = [line for line in printed.splitlines() if line.startswith(("- shapes", "  tokens", "  seeds"))]
     blocks = [GridBlock.model_validate(block) for block in yaml.safe_load("\n".join(lines))]
     assert 1 <= sum(len(block.shapes) * len(block.tokens) for block in blocks) <= 5
-
-
-def test_text_that_exists_is_unknown_without_a_token_store(folder: StudyFolder) -> None:
-    assert tokens_that_exist(folder) is None
 
 
 def test_a_budget_that_pays_for_nothing_is_refused(root: Path) -> None:

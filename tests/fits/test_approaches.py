@@ -21,7 +21,7 @@ from scaling_lab.fits.readings import Reading, own_reading
 from scaling_lab.fits.table import read_runs
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.allocation import Approaches
-from scaling_lab.science.approaches import Runs, budget_profiles
+from scaling_lab.science.approaches import NAMES, Runs, budget_profiles
 from scaling_lab.science.isoflop import TokenCost
 from scaling_lab.science.laws import hoffmann
 from scaling_lab.science.optimum import numerical_optimum
@@ -59,12 +59,20 @@ def answer(study_table: Callable[[Path], Path], tmp_path_factory: pytest.TempPat
     return document
 
 
+def test_a_study_of_lstms_alone_is_refused_by_every_approach(rows: Rows, write_runs: Write, tmp_path: Path) -> None:
+    runs = write_runs([row | {"architecture": "lstm", "n_head": None} for row in rows])
+    curves = write_curves(tmp_path / "curves.parquet", rows, PLANTED)
+    run_approaches(runs, curves, tmp_path / "a.json", OPTIONS, PLAN)
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert list(found["approaches"]) == list(NAMES)
+    assert {answer["reason"]["code"] for answer in found["approaches"].values()} == {"no_transformers"}
+    assert found["budgets"][0] == 1e14
+    assert found["disagreements"] == found["by_convention"] == found["explanations"] == []
+
+
 def test_every_approach_answers_at_every_budget(answer: dict[str, Any], rows: Rows, planted: dict[str, float]) -> None:
     assert answer["budgets"] == [1e14, 10 * max(row["flops_matmul"] for row in rows)]
-    assert list(answer["approaches"]) == [
-        "envelope", "isoflop_parabola", "isoflop_recentred", "isoflop_akima", "parametric", "variable_projection",
-        "kaplan", "kaplan_steps",
-    ]  # fmt: skip
+    assert list(answer["approaches"]) == list(NAMES)
     family = ShapeFamily([Shape(*(row[name] for name in SHAPE)) for row in rows], "params_non_embedding", "matmul")
     for name, found in answer["approaches"].items():
         assert found["status"] == "ok", (name, found["reason"])

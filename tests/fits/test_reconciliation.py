@@ -166,3 +166,22 @@ def test_without_sweeps_no_cell_has_a_distance(tmp_path: Path) -> None:
     found = fit("tuning", "isoflop", tmp_path)
     assert found["status"] == "refused"
     assert found["reason"]["code"] == "too_few_points"
+
+
+LSTM = {"architecture": "lstm", "n_head": None}
+
+
+class TestWithoutTransformers:
+    """A study of LSTMs alone has no shapes that a plan could continue."""
+
+    def test_repetition_is_fitted_and_its_plans_are_refused(self, tmp_path: Path) -> None:
+        found = fit("data_limits", "data_limits", tmp_path, Planted(noise=0.0005, peak=0.0), **LSTM)
+        assert found["status"] == "ok", found["reason"]
+        assert found["parameters"]["R_D"]["value"] == pytest.approx(R_D, rel=0.25)
+        assert found["plans"] == []
+        assert found["plans_refused"]["code"] == "no_transformers"
+        assert any("only runs of lstm" in note for note in found["diagnostics"]["warnings"])
+
+    def test_head_to_head_is_refused(self, tmp_path: Path) -> None:
+        found = fit("head_to_head", "head_to_head", tmp_path, Planted(noise=0.0005, peak=0.0), **LSTM)
+        assert found["reason"]["code"] == "no_transformers"

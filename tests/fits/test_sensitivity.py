@@ -10,12 +10,14 @@ import pytest
 
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.sensitivity import run_sensitivity
+from scaling_lab.fits.study_plan import ranges_of
 from scaling_lab.science.laws import LAWS
 from scaling_lab.science.projection import fit_projected
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
 OPTIONS = FitOptions(bootstrap=20)
+KINDS = ("exact", "departed")
 
 
 def vary(runs: Path, basis: str | None = "hoffmann", options: FitOptions = OPTIONS) -> dict[str, Any]:
@@ -105,3 +107,23 @@ def test_a_plan_without_a_law_has_nothing_to_vary(rows: Rows, write_runs: Write)
     assert "no law of L(N, D)" in document["reason"]["message"]
     assert document["rows"] == document["influential"] == []
     assert document["isoflop"]["params_non_embedding"]["status"] == "ok"
+
+
+def test_intervals_of_an_exact_law_stand_beside_those_of_one_that_losses_depart_from(found: dict[str, Any]) -> None:
+    departure = found["departure"]
+    exact, departed = (departure[kind]["params"] for kind in ("exact", "departed"))
+    width = {kind: np.log(departure[kind]["params"]["high"] / departure[kind]["params"]["low"]) for kind in KINDS}
+    assert departure["widening"] == pytest.approx(width["departed"] / width["exact"])
+    assert departure["widening"] > 1.2
+    assert exact["low"] < found["base"]["params"] < exact["high"]
+    labels = list(ranges_of(found))
+    assert labels[0] == "the law is exact, 90% interval"
+    assert labels[1].startswith("losses depart from it by ")
+    assert ranges_of(found)[labels[1]]["params"] == departed
+    assert labels[2:] == list(found["spread"])
+
+
+def test_a_study_that_takes_its_law_for_exact_compares_nothing(rows: Rows, write_runs: Write) -> None:
+    document = vary(write_runs(rows), options=FitOptions(bootstrap=20, departure=0))
+    assert document["departure"] is None
+    assert ranges_of(document) == document["spread"]

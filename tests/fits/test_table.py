@@ -20,6 +20,7 @@ from scaling_lab.fits.selection import (
 from scaling_lab.fits.stage import run_fit
 from scaling_lab.fits.table import read_runs
 from scaling_lab.science.grouping import groups_of
+from scaling_lab.science.refusal import FitRefusedError
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows], Path]
@@ -129,7 +130,7 @@ def test_a_law_is_fitted_to_one_architecture(rows: Rows, write_runs: Write) -> N
 def test_a_table_without_transformers_has_its_laws_but_no_shapes_to_plan_with(rows: Rows, write_runs: Write) -> None:
     table = read_runs(write_runs([row | {"architecture": "lstm", "n_head": None} for row in rows]))
     assert len(status_ok(Selection(table)).table) == len(rows)
-    with pytest.raises(TableError, match="only runs of lstm; a plan continues the shapes of Transformers"):
+    with pytest.raises(FitRefusedError, match="only runs of lstm; a plan continues the shapes of Transformers"):
         table.shapes()
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from scaling_lab.fits.rates import RateEvidence
 from scaling_lab.fits.trust import Evidence, reasons_against
 
 INTERVALS = [{"level": 0.8, "low": 0.9e6, "high": 1.1e6}, {"level": 0.95, "low": 0.8e6, "high": 1.2e6}]
 GOOD: dict[str, Any] = {
     "budget": {
         "flops": 1e15, "status": "ok", "warnings": [], "law": {"params_opt": {"value": 1e6, "intervals": INTERVALS}},
-        "model": {"params": 1e6, "tokens": 1e8},
+        "model": {"params": 1e6, "tokens": 1e8, "params_non_embedding": 1e6},
     },
     "plan": {
         "basis": "hoffmann", "reasons": {"hoffmann": None, "kaplan": {"code": "not_fitted", "message": ""}},
@@ -21,8 +22,11 @@ GOOD: dict[str, Any] = {
         "status": "ok", "mean_absolute_relative_error": 0.004, "coverage": 0.9, "n": 10}}},
     "noise": {"status": "ok", "pooled": {"degrees_of_freedom": 6}},
     "approaches": {"disagreements": []},
-    "sensitivity": {"status": "ok", "flops": 1e15, "spread": {"objective": {"params": {"low": 0.9e6, "high": 1.1e6}}}},
+    "sensitivity": {"status": "ok", "flops": 1e15, "departure": {
+        "median": 0.02, "widening": 1.9, "exact": {"params": {"low": 0.95e6, "high": 1.05e6}}},
+        "spread": {"objective": {"params": {"low": 0.9e6, "high": 1.1e6}}}},
     "surface": {"diagnostics": {"offset_identified": True}},
+    "rates": RateEvidence(40, (), 0.0025, 2e6),
 }  # fmt: skip
 REFUSED = {"code": "not_identified", "message": "too flat"}
 PAIR = {"first": "isoflop_akima", "second": "parametric", "exponent": False, "budgets": [1e15]}
@@ -58,7 +62,11 @@ def test_a_good_study_gives_none() -> None:
         (("budget", "model", "params"), 4e6, "extrapolation"),
         (("budget", "model", "tokens"), 4e8, "extrapolation"),
         (("sensitivity", "spread", "objective", "params"), {"low": 0.5e6, "high": 1e6}, "choice_decides"),
+        (("sensitivity", "departure", "widening"), 2.5, "departs_from_law"),
         (("approaches", "disagreements"), [PAIR], "approaches_disagree"),
+        (("rates",), None, "no_rates"),
+        (("rates",), RateEvidence(40, ("a", "b"), 0.0025, 2e6), "rates_off"),
+        (("rates",), RateEvidence(40, (), 0.0025, 0.5e6), "rate_extrapolated"),
         (("noise",), {"status": "refused"}, "no_seeds"),
         (("noise", "pooled", "degrees_of_freedom"), 2, "few_seeds"),
     ],

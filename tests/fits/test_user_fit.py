@@ -93,6 +93,24 @@ def test_the_json_is_the_engine_s_answer_in_full_precision(
     assert document["ranges"]["N"] == {"low": min(columns["N"]), "high": max(columns["N"])}
 
 
+def test_intervals_beside_the_exact_ones_contain_a_departure(
+    cli: Cli, columns: Columns, save: Callable[..., Path]
+) -> None:
+    path = save(columns)
+    document = fit(cli, path, "--departure", "0.02", law="hoffmann")
+    believed = document["diagnostics"]["departure"]
+    assert believed["stated"] == document["provenance"]["options"]["departure"] == 0.02
+    assert believed["interval"]["low"] < believed["median"] < believed["interval"]["high"]
+    for name in ("alpha", "beta"):
+        exact, departed = (document["parameters"][name][kind] for kind in ("interval", "interval_departed"))
+        assert departed["high"] - departed["low"] > 1.2 * (exact["high"] - exact["low"])
+    exact = fit(cli, path, "--departure", "0", law="hoffmann")
+    assert exact["diagnostics"]["departure"] is None
+    assert exact["parameters"]["A"]["interval"] == exact["parameters"]["A"]["interval_departed"]
+    assert exact["parameters"]["A"]["interval"] == document["parameters"]["A"]["interval"]
+    assert "departure: Input should be greater than or equal to 0" in refused(cli, path, "--departure", "-1")
+
+
 def test_the_same_command_writes_the_same_bytes(cli: Cli, columns: Columns, save: Callable[..., Path]) -> None:
     path = save(columns)
     fit(cli, path)

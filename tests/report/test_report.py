@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scaling_lab.errors import CorpusError, TableError
+from scaling_lab.fits.study_plan import ranges_of
 from scaling_lab.report.render import render_report
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -149,9 +150,11 @@ def test_approaches_that_contradict_each_other_are_named(results: Path, parsed: 
 def test_the_decision_under_other_choices_is_that_of_the_file(results: Path, parsed: Page) -> None:
     found = document(results, "sensitivity")
     assert found["status"] == "ok"
-    base, *ranges = [row for row in parsed.tables["sensitivity"] if row][: 1 + len(found["spread"])]
+    expected = ranges_of(found)
+    assert len(expected) == 2 + len(found["spread"])
+    base, *ranges = [row for row in parsed.tables["sensitivity"] if row][: 1 + len(expected)]
     assert json.loads(base[0][0]) == found["base"]["a"]
-    for row, spread in zip(ranges, found["spread"].values(), strict=True):
+    for row, spread in zip(ranges, expected.values(), strict=True):
         shown = [json.loads(cell[0]) for cell in row]
         assert shown[:2] == [spread["a"]["low"], spread["a"]["high"]]
         assert [spread["params"]["low"], spread["params"]["high"]] in shown

@@ -122,7 +122,7 @@ class TestChoice:
         assert len(chosen.cells) == len(set(chosen.cells)) <= 20
 
     def test_half_the_money_decides_better_than_the_grids_drawn_by_hand(self):
-        cells, noise = lattice(FRONTIER, TARGET, BUDGET / 16), Noise()
+        cells, noise = lattice(FRONTIER, TARGET, BUDGET / 16), Noise(misfit=0.004)
         chosen = choose_cells(prior_beliefs(PRIOR, TARGET, cells, noise), cells.flops, BUDGET / 2, 42)
         judges = published_prior(BUDGET / 30, TARGET.cost, TARGET.params_range, 200, 9)
         ours = try_grid(judges, TARGET, cells.take(chosen.cells), noise, 4)
@@ -182,7 +182,7 @@ def test_posterior_of_a_fit_shrinks_most_by_the_runs_it_proposes():
     posterior = LawPrior(law, {name: draws[name] for name in law.parameter_names}, "")
     estimate = LawPrior(law, {name: np.array([value]) for name, value in fit.parameters.items()}, "")
     more = lattice(FRONTIER, TARGET, BUDGET)
-    beliefs = posterior_beliefs(posterior, estimate, TARGET, cells.places, more, Noise())
+    beliefs = posterior_beliefs(posterior, estimate, TARGET, cells.places, more, Noise(misfit=0.004))
     before = float(beliefs.decision[0])
     choice = choose_cells(beliefs, more.flops, BUDGET, 6)
     assert choice.variance < 0.6 * before

@@ -17,6 +17,7 @@ from scaling_lab.resources import (
     priority,
     runtime_minutes,
     threads,
+    trunk_pack,
     trunk_priority,
 )
 from scaling_lab.slurm import (

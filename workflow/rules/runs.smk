@@ -48,6 +48,8 @@ rule train_trunk:
     benchmark:
         "results/benchmarks/train_trunk/{trunk}/{tokens}.tsv"
     priority: lambda wildcards: trunk_priority(trunk_of(wildcards))
+    group:
+        lambda wildcards: trunk_pack(trunk_of(wildcards), CONFIG)
     conda:
         "../../envs/cpu.yaml"
     threads: threads(CONFIG)
@@ -59,6 +61,8 @@ rule train_trunk:
             segment_of(wildcards), CONFIG, attempt
         ),
         gpu=CONFIG.resources.gpus,
+        pack_place=1,
+        mpi=0,  # as for runs, below
     shell:
         "scaling-lab train-trunk {input.spec} {input.start} --tokens {wildcards.tokens} --dataset {input.tokens}"
         " --threads {threads} --output {output.manifest} > {log} 2>&1"

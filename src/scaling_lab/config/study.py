@@ -98,6 +98,14 @@ class FitConfig(Frozen):
     delta: float = Field(default=1e-3, gt=0, description="Huber threshold in log units")
     bootstrap: int = Field(default=500, ge=20, description="bootstrap refits")
     level: float = Field(default=0.9, gt=0, lt=1, description="of the intervals")
+    departure: float = Field(
+        default=0.01,
+        ge=0,
+        le=0.5,
+        description="by how much losses depart smoothly from their law, a standard deviation as a share of the loss,"
+        " known within a factor of about 2 and corrected by the runs' lack of fit; intervals of decisions and"
+        " predictions contain it; 0: laws are exact",
+    )
     seed: int = Field(default=0, description="of the resampling")
 
 

@@ -31,6 +31,7 @@ class Setting:
     config: Config  # as the study changes it
     shapes: tuple[Shape, ...]
     params: ParamsConvention  # what the N of the law counts
+    datasets: frozenset[str]  # token stores that its runs read
 
     @property
     def family(self) -> ShapeFamily:
@@ -76,12 +77,14 @@ def load_setting(
     raw = read_configuration(root, overlays)
     experiment = load_experiment(raw | ({"studies": [study]} if study else {}), root / "config" / "studies")
     name = study or experiment.config.studies[0]
-    models = {spec.architecture.shape for spec in experiment.study_runs[name].values()}
+    runs = experiment.study_runs[name].values()
+    models = {spec.architecture.shape for spec in runs}
     shapes = tuple(shape for shape in models if isinstance(shape, Shape) and shape.n_layer)
     if not shapes:
         raise ConfigError(f"config/studies/{name}.yaml: trains no Transformer; a design continues the shapes of some")
     counted = params or experiment.studies[name].fit.params_convention
-    return Setting(name, experiment.studies[name], experiment.settings[name], shapes, counted)
+    datasets = frozenset(spec.dataset for spec in runs)
+    return Setting(name, experiment.studies[name], experiment.settings[name], shapes, counted, datasets)
 
 
 def build(setting: Setting, wanted: Cells, most_tokens: float | None, most_flops: float) -> Bench:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from scaling_lab.designer.cells import Bench, Setting, build, load_setting
-from scaling_lab.designer.knowledge import Knowledge, noise_from, params_of, prior_from
+from scaling_lab.designer.knowledge import Knowledge, noise_from, params_of, prior_from, tokens_of_text
 from scaling_lab.designer.study_file import grid_blocks, runs_of, seeded_cells, study_document, study_yaml
 from scaling_lab.designer.terminal import print_design
 from scaling_lab.errors import ConfigError
@@ -36,6 +36,20 @@ class DesignRequest:
     largest_run: float | None = None
     most_tokens: float | None = None
     seed: int = 0
+
+    def of_text(self, tokens: float | None) -> DesignRequest:
+        """The same for a text of so many training tokens, if they are known: no run reads any of them twice.
+
+        Raises ConfigError where more are asked for: what a repeated token is worth, no law of L(N, D) says.
+        """
+        if tokens is None:
+            return self
+        if self.most_tokens is not None and self.most_tokens > tokens:
+            raise ConfigError(
+                f"--most-tokens {self.most_tokens:g}: the text has {tokens:,.0f} training tokens; allowed: at most"
+                " those. No law of L(N, D) prices repeated tokens; the fit data_limits does, on runs of several epochs"
+            )
+        return replace(self, most_tokens=tokens if self.most_tokens is None else self.most_tokens)
 
     def check(self) -> None:
         """Raise ConfigError for amounts that cannot be, or a target that needs no study."""
@@ -79,6 +93,7 @@ class Drawing:
 
     setting: Setting
     request: DesignRequest
+    text: float | None  # training tokens, where they are known
     target: Target
     knowledge: Knowledge
     choice: LawPrior
@@ -103,13 +118,15 @@ def run_design(
     if output.suffix != ".yaml":
         raise ConfigError(f"--output {output}; allowed: a .yaml file, whose name is the name of the study")
     setting = load_setting(root, overlays, like, params_of(study, fits))
+    text = tokens_of_text(root / "results", setting.datasets)
+    request = request.of_text(text)
     target, knowledge = setting.target(request.target), noise_from(study, seed_noise)
     choice, trials = (
         prior_from(fits, study, request.budget, target, count, request.seed + place)
         for place, count in enumerate((LAWS_FOR_CHOICE, LAWS_FOR_TRIALS))
     )
     frontier = Frontier(choice, target, _DEEP * request.budget)
-    drawing = Drawing(setting, request, target, knowledge, choice, trials, frontier)
+    drawing = Drawing(setting, request, text, target, knowledge, choice, trials, frontier)
     candidates = draw_candidates(drawing)
     best = min(candidates, key=lambda candidate: candidate.trials.factor())
     blocks, spent = _with_seeds(drawing, best.bench)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,12 +89,27 @@ def noise_from(study: Path | None, seed_noise: float | None) -> Knowledge:
         measured = folder.optional_document("noise")
         if own is None and measured and measured["status"] == "ok":
             own, source = float(measured["pooled"]["relative_sd"]["value"]), f"measured in {study}"
-        residual = float(np.std(basis_of(folder).residuals))
-        departure = float(np.sqrt(max(residual**2 - (own if own is not None else usual.seed) ** 2, 0.0)))
+        departure = _departure_of(folder, own if own is not None else usual.seed)
     if own is None:
         own, source = usual.seed, "assumed: no seeds measured"
     if not 0 < own < 1:
         raise ConfigError(f"--seed-noise {own:g}; allowed: a share of the loss above 0 and below 1, such as 0.004")
     said = f"of a run {100 * own:.2g} % ({source}); of the law {100 * departure:.2g} %"
-    said += " (residuals beyond that)" if study is not None else " (assumed)"
+    said += f" (lack of fit of {study})" if study is not None else " (assumed)"
     return Knowledge(Noise(own, departure), said, "assumed" not in source)
+
+
+def tokens_of_text(results: Path, datasets: Collection[str]) -> float | None:
+    """Training tokens of the text, the least of several; None where no token store is beside the results yet."""
+    manifests = [results / "tokens" / name / "manifest.json" for name in datasets]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in manifests if path.exists()]
+    return float(min(store["sets"]["train"]["tokens"] for store in found)) if found else None
+
+
+def _departure_of(folder: StudyFolder, seed_noise: float) -> float:
+    """By how much the losses of a study depart from the law of its plan; of one that took the law for exact, what its
+    residuals show beyond the noise of seeds."""
+    believed = read_fit_file(_basis_file(folder)).document["diagnostics"].get("departure")
+    if believed:
+        return float(believed["median"])
+    return float(np.sqrt(max(float(np.std(basis_of(folder).residuals)) ** 2 - seed_noise**2, 0.0)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from scaling_lab.designer.cells import Bench, Setting, build, load_setting
 from scaling_lab.designer.design import DesignRequest
-from scaling_lab.designer.knowledge import Knowledge, basis_of, noise_from, params_of
+from scaling_lab.designer.knowledge import Knowledge, basis_of, noise_from, params_of, tokens_of_text
 from scaling_lab.designer.proposal_terminal import print_proposal
 from scaling_lab.errors import TableError
 from scaling_lab.fits.folders import StudyFolder, study_folder
@@ -64,9 +63,10 @@ def run_next(
     folder = study_folder(path)
     plan = folder.document("plan")
     aim = target if target is not None else float(plan["budgets"][0]["flops"])
-    bound = most_tokens if most_tokens is not None else tokens_that_exist(folder)
-    request = DesignRequest(budget, aim, most_runs, largest_run, bound)
+    datasets = {str(name) for name in read_runs(folder.runs).columns.get("tokens_id", np.array([]))}
+    request = DesignRequest(budget, aim, most_runs, largest_run, most_tokens)
     request.check_amounts()
+    request = request.of_text(tokens_of_text(folder.results, datasets))
     setting = load_setting(root, overlays, folder.name, params_of(path, ()))
     print_proposal(propose(folder, setting, request), folder)
 
@@ -92,18 +92,9 @@ def propose(folder: StudyFolder, setting: Setting, request: DesignRequest) -> Pr
     return Proposal(setting, request, knowledge, bench.take(choice.cells), choice, now, wasted)
 
 
-def tokens_that_exist(folder: StudyFolder) -> float | None:
-    """Tokens of the training text of the study's dataset, where its token store is beside the results."""
-    datasets = {str(name) for name in read_runs(folder.runs).columns.get("tokens_id", np.array([]))}
-    manifests = [folder.results / "tokens" / name / "manifest.json" for name in datasets]
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in manifests if path.exists()]
-    counts = [manifest["sets"]["train"]["tokens"] for manifest in found]
-    return float(min(counts)) if counts else None
-
-
 def _draws(law: FittedLaw, target: Target, folder: StudyFolder) -> LawPrior:
     """The bootstrap draws whose best size lies inside the range. Raises TableError where most have none."""
-    drawn = law.of_draws()
+    drawn = law.refits()
     best = numerical_optimum(drawn, target.flops, target.cost, target.params_range, law.law.function)
     inside = ~np.asarray(best.at_edge)
     if inside.mean() < MOST_EDGE:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,7 @@ def print_design(
         f" {request.target:.4g}",
         f"prior: {drawing.trials.source}",
         f"noise: {drawing.knowledge.noise_source}",
+        *_bound(request.most_tokens),
         f"of each grid {len(drawing.trials)} studies were simulated and fitted; N* within: 90 % of them decide the best"
         " size up to that factor; wasted: of the target budget, by that size; dearest run: of the grid",
     ])  # fmt: skip
@@ -60,9 +62,7 @@ def design_warnings(drawing: Drawing, best: Candidate) -> list[str]:
         notes.append("noise is assumed, in part or whole; `--study` takes it from a finished study")
     if best.trials.refused:
         notes.append(f"{best.trials.refused} of {len(drawing.trials)} simulated studies were refused a law")
-    if drawing.request.most_tokens is None:
-        most = max(spec.tokens for spec in best.bench.specs)
-        notes.append(f"runs read up to {most:,} tokens; `--most-tokens` says how many there are, where they are fewer")
+    notes += _of_text(drawing, max(spec.tokens for spec in best.bench.specs))
     ahead = drawing.request.target / float(best.bench.cells.flops.max())
     if ahead > 100:
         notes.append(f"the target lies {ahead:.3g} times beyond the dearest run: a law that bends is not simulated")
@@ -70,6 +70,30 @@ def design_warnings(drawing: Drawing, best: Candidate) -> list[str]:
         notes.append(f"90 % of the studies miss the best size by up to a factor {best.trials.factor():.2g}: spend more,"
                      " or decide for a nearer target")  # fmt: skip
     return notes
+
+
+def _bound(most_tokens: float | None) -> list[str]:
+    return [] if most_tokens is None else [f"text: no run reads more than {most_tokens:,.0f} tokens, each once"]
+
+
+def _of_text(drawing: Drawing, most: int) -> list[str]:
+    """What the amount of text makes of the cells and of the decision."""
+    if drawing.text is None:
+        if drawing.request.most_tokens is not None:
+            return []
+        return [
+            f"runs read up to {most:,} tokens, each once, and cannot be trained where the text has fewer; it is not"
+            " tokenized yet: `snakemake --until tokenize` first, or `--most-tokens`, bounds them"
+        ]
+    target = drawing.request.target
+    best = float(drawing.frontier.params(target))
+    wanted = target / float(drawing.target.cost(np.array(best)))
+    if wanted <= drawing.text:
+        return []
+    return [
+        f"at the target the best size, by the prior, reads {wanted:.3g} tokens, {wanted / drawing.text:.2g} times the"
+        " text: the decision is for text that is all new; `scaling-lab plan FIT --unique-tokens` prices repetition"
+    ]
 
 
 def _table() -> Table:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scaling_lab.errors import TableError
 from scaling_lab.fits.table import SHAPE_COLUMNS, VARIANT_COLUMNS
+from scaling_lab.science.departure import law_of_draws
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.tables import read_rows
 
@@ -58,10 +59,11 @@ class Fit:
     def band(self, variables: Mapping[str, Array], level: float, law: str | None = None) -> tuple[Array, Array] | None:
         """Percentile band [n] of the law's draws; None with fewer than 20 of them."""
         chosen = LAWS[law or self.record["law"]]
-        parameters = {name: self.draws[name][:, None] for name in chosen.parameter_names}
+        drawn = law_of_draws(chosen, self.draws)
+        parameters = {name: self.draws[name][:, None] for name in drawn.parameter_names}
         if len(parameters[chosen.parameter_names[0]]) < 20:
             return None
-        losses = chosen.predict(parameters, {name: values[None, :] for name, values in variables.items()})
+        losses = drawn.predict(parameters, {name: values[None, :] for name, values in variables.items()})
         low, high = np.quantile(losses, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 

@@ -9,20 +9,20 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scaling_lab.figures.inputs import Fit
-from scaling_lab.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, annotate, refused
+from scaling_lab.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, annotate, refused
 from scaling_lab.science.laws import Array
 
-SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, INK, GREY)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, INK, GREY, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
 
 
 def colour_of(place: int) -> str:
-    """Colour of the n-th series; they repeat after seven."""
+    """Colour of the n-th series; they repeat after eight."""
     return SERIES[place % len(SERIES)]
 
 
 def marker_of(place: int) -> str:
-    """Marker of the n-th series; they repeat after eight, so that fifty-six series differ in one or the other."""
+    """Marker of the n-th series; they repeat after nine, so that seventy-two series differ in one or the other."""
     return MARKERS[place % len(MARKERS)]
 
 

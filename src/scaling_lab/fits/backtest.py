@@ -68,7 +68,7 @@ def _surface(law: str, table: RunTable, options: FitOptions) -> tuple[Prediction
         raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
     starts = quick_starts(LAWS[law], kept, loss[~held_out])
     prediction = backtest_law(
-        LAWS[law], variables, loss, held_out, options.fitting_objective, options.resampling, starts
+        LAWS[law], variables, loss, held_out, options.fitting_objective, options.departing, starts
     )
     return prediction, prediction.held_out
 

@@ -12,6 +12,7 @@ from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention
 from scaling_lab.science.allocation import Question, law_frontier
+from scaling_lab.science.departure import law_of_draws
 from scaling_lab.science.laws import Array, Law
 from scaling_lab.science.shapes import ShapeFamily
 
@@ -63,7 +64,7 @@ class Budget:
         found = law_frontier(law, parameters, span, question)
         best, tokens = found.params[..., 0], found.tokens[..., 0]
         own = ShapeFamily(self.table.shapes(), self.params, costed)
-        loss = law.predict(parameters, {"N": best, "D": tokens})
+        loss = law_of_draws(law, parameters).predict(parameters, {"N": best, "D": tokens})
         return Decision(found.a, own.params_of(family.non_embedding(best)), tokens, loss)
 
     def _in_units_of(self, convention: FlopsConvention) -> float:

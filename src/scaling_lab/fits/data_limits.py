@@ -63,7 +63,9 @@ def fit_data_limits(table: RunTable, options: FitOptions) -> FitRecord:
     record.blocks["repeated_runs"] = int((variables["D"] > REPEATED * variables["U"]).sum())
     fitted = _fit(record, variables, loss, options)
     record.blocks["forms"] = _forms(variables, loss, fitted[0] if fitted else None)
-    record.blocks["plans"] = _plans(used, *fitted, options) if fitted else []
+    record.blocks["plans"] = []
+    if fitted:
+        _add_plans(record, *fitted, options)
     return record
 
 
@@ -144,19 +146,26 @@ def _least_squares(law: Law, variables: Mapping[str, Array], loss: Array, starts
         return fit_law(fix_parameters(law, {law.offset: 0.0}), variables, loss, Objective("squares"))
 
 
-def _plans(table: RunTable, result: FitResult, draws: Draws, options: FitOptions) -> list[dict[str, Any]]:
-    """For every limited amount of unique tokens, the best size and epochs at the largest budget and beyond."""
-    family = ShapeFamily(table.shapes(), options.params_convention, options.flops_convention)
+def _add_plans(record: FitRecord, result: FitResult, draws: Draws, options: FitOptions) -> None:
+    """For every limited amount of unique tokens, the best size and epochs at the largest budget and beyond; or a
+    warning why there are none."""
+    table = record.selection.table
+    try:
+        family = ShapeFamily(table.shapes(), options.params_convention, options.flops_convention)
+    except FitRefusedError as refusal:
+        record.blocks["plans_refused"] = reason_of(refusal)
+        record.diagnostics["warnings"].append(f"no plan for limited tokens: {refusal.message}")
+        return
     tokens, unique = table.numbers("tokens"), table.numbers("unique_tokens")
     largest = float(table.numbers(options.flops_column).max())
-    plans = []
     for limit in np.unique(unique[tokens > REPEATED * unique]):
         for flops in (multiple * largest for multiple in BUDGET_MULTIPLES):
             best, drawn = (
                 _optimum(values, flops, float(limit), family) for values in (result.parameters, draws.values)
             )
-            plans.append({"flops": flops, "unique_tokens": float(limit)} | _quantities(best, drawn, options.level))
-    return plans
+            record.blocks["plans"].append(
+                {"flops": flops, "unique_tokens": float(limit)} | _quantities(best, drawn, options.level)
+            )
 
 
 def _optimum(values: Mapping[str, Any], flops: float, unique: float, family: ShapeFamily) -> dict[str, Array]:

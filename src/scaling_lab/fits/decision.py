@@ -45,7 +45,7 @@ def frontier_block(law: FittedLaw, family: ShapeFamily, span: tuple[float, float
     cost, within, function = family.flops_per_token, family.params_range, law.law.function
     best = numerical_optimum(dict(law.parameters), flops, cost, within, function)
     columns = {name: values[:, None] for name, values in law.of_draws().items()}
-    drawn = numerical_optimum(columns, flops, cost, within, function)
+    drawn = numerical_optimum(columns, flops, cost, within, law.drawn.function)
     return {
         "law": law.law.name,
         "level": level,

@@ -60,7 +60,11 @@ def fit_head_to_head(table: RunTable, options: FitOptions) -> FitRecord:
         )
         return record
     flops = float(np.exp(np.log(runs.flops[held_out]).mean()))
-    picks = _picks(used, runs, held_out, flops, options)
+    try:
+        picks = _picks(used, runs, held_out, flops, options)
+    except FitRefusedError as refusal:
+        record.refusal = refusal
+        return record
     order = np.flatnonzero(held_out)[np.argsort(runs.params[held_out])]
     record.blocks |= {
         "flops": flops,
@@ -76,12 +80,12 @@ def fit_head_to_head(table: RunTable, options: FitOptions) -> FitRecord:
 
 
 def _picks(table: RunTable, runs: Runs, held_out: Mask, flops: float, options: FitOptions) -> list[dict[str, Any]]:
-    """N that every rule asks for at the budget, from the runs below it."""
+    """N that every rule asks for at the budget, from the runs below it. Raises FitRefusedError without Transformers."""
     below = Runs(*(values[~held_out] for values in vars(runs).values()))
     cost, family = token_cost(table, options), _family(table, options)
     profiles = budget_profiles(below, cost)
     question = Question(np.array([flops]), family.flops_per_token, family.params_range)
-    chosen = ApproachOptions(options.fitting_objective, options.resampling)
+    chosen = ApproachOptions(options.fitting_objective, options.departing)
     answer = compare_approaches(below, question, profiles, cost, chosen, only=ASKED)
     picks: list[dict[str, Any]] = []
     for name, found in answer.allocations.items():
@@ -124,7 +128,7 @@ def _predictions(runs: Runs, held_out: Mask, options: FitOptions) -> list[dict[s
             by_level = [
                 backtest_law(
                     LAWS[law], variables, runs.loss, held_out, options.fitting_objective,
-                    replace(options.resampling, level=level), starts,
+                    replace(options.departing, level=level), starts,
                 )
                 for level in LEVELS
             ]  # fmt: skip

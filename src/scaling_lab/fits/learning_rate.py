@@ -10,6 +10,7 @@ import numpy as np
 from scaling_lab.fits.experiment import Measured, Noise, add_finding, new_experiment, seed_noise
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord
+from scaling_lab.fits.rates import OFF_OPTIMUM
 from scaling_lab.fits.selection import Selection, one_amount, status_ok
 from scaling_lab.fits.sweeps import optimum_of, without_draws
 from scaling_lab.fits.table import Mask, RunTable
@@ -21,7 +22,6 @@ from scaling_lab.science.straight import fit_line
 EQUATION = "L = parabola in log rate at each N; best rate = a + b log N (Eq D.1), or c N^-q"
 FEWEST_RATES, FEWEST_SIZES = 4, 3
 KAPLAN_RULE = {"a": 0.003239, "b": -0.0001395}
-OFF_OPTIMUM = 0.01  # relative loss above the best from which a rate is called off its optimum
 # Columns in which the runs of one sweep agree: the rate alone differs.
 _HELD = ("schedule", "cooldown_fraction", "final_fraction", "batch_tokens", "seed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from scaling_lab.config import FitConfig
@@ -19,8 +20,13 @@ class FitOptions(FitConfig):
 
     @property
     def resampling(self) -> BootstrapOptions:
-        """The bootstrap's options."""
+        """The bootstrap's options where laws are taken for exact: of what is compared with published intervals."""
         return BootstrapOptions(self.bootstrap, self.level, self.seed)
+
+    @property
+    def departing(self) -> BootstrapOptions:
+        """The bootstrap's options where losses depart from their law: of decisions and predictions."""
+        return replace(self.resampling, departure=self.departure)
 
     @property
     def flops_column(self) -> str:

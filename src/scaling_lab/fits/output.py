@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scaling_lab.files import atomic_path, write_text
+from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.selection import Selection
 from scaling_lab.science.bootstrap import Draws, supports_offset
 from scaling_lab.science.fitting import FitResult, Objective
@@ -92,16 +93,33 @@ def estimate(value: float, error: float | None, draws: Draws | None, name: str, 
     return {"value": value, "se": error, "interval": bounds}
 
 
-def law_estimates(result: FitResult, draws: Draws | None, level: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Estimates of the parameters and of the derived quantities of a fitted law."""
-    parameters = {
-        name: estimate(value, result.standard_errors[name], draws, name, level)
-        for name, value in result.parameters.items()
-    }
-    derived = {
-        name: estimate(value, result.derived_errors[name], draws, name, level) for name, value in result.derived.items()
-    }
-    return parameters, derived
+def law_estimates(
+    result: FitResult, draws: Draws | None, level: float, departing: Draws | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Estimates of the parameters and of the derived quantities of a fitted law.
+
+    draws: where the law is exact, for `interval`; departing: where losses depart from it, for `interval_departed`.
+    """
+
+    def of(name: str, value: float, error: float) -> dict[str, Any]:
+        entry = estimate(value, error, draws, name, level)
+        if departing is not None:
+            entry["interval_departed"] = estimate(value, error, departing, name, level)["interval"]
+        return entry
+
+    return (
+        {name: of(name, value, result.standard_errors[name]) for name, value in result.parameters.items()},
+        {name: of(name, value, result.derived_errors[name]) for name, value in result.derived.items()},
+    )
+
+
+def departure_block(draws: Draws, options: FitOptions) -> dict[str, Any] | None:
+    """By how much losses depart from the law, as stated and as the runs correct it: shares of the loss."""
+    size, tail = draws.departure, (1 - options.level) / 2
+    if size is None:
+        return None
+    bounds = {"level": options.level, "low": size.quantile(tail), "high": size.quantile(1 - tail)}
+    return {"stated": options.departure, "median": size.quantile(0.5), "interval": bounds}
 
 
 def law_diagnostics(result: FitResult, draws: Draws, level: float) -> dict[str, Any]:

@@ -118,6 +118,7 @@ def _document(inputs: PlanInputs, study: Study, plan: PlanConfig) -> dict[str, A
     return {
         "basis": (inputs.basis or ("isoflop" if study.isoflop else None)) if plans else None,
         "backtest_errors": inputs.errors,
+        "departure": study.surface.document["diagnostics"].get("departure") if study.surface else None,
         "reasons": {name: _reason(fit) for name, fit in inputs.fits.items()},
         "conventions": {
             "params": {"column": study.params, "label": params_label(study.params)},

@@ -49,11 +49,7 @@ class Reading:
     @property
     def conventions(self) -> dict[str, dict[str, str]]:
         """What N and C count, for a document."""
-        options = self.options
-        return {
-            "params": {"column": options.params_convention, "label": params_label(options.params_convention)},
-            "flops": {"column": options.flops_column, "label": flops_label(options.flops_convention)},
-        }
+        return conventions_of(self.options)
 
     def answer(self) -> Approaches:
         """What every approach says."""
@@ -77,8 +73,19 @@ class Reading:
         return compare_approaches(self.runs, self.question, self.profiles, self.cost, chosen, self.curves)
 
 
+def conventions_of(options: FitOptions) -> dict[str, dict[str, str]]:
+    """What N and C count by the options of a fit, for a document."""
+    return {
+        "params": {"column": options.params_convention, "label": params_label(options.params_convention)},
+        "flops": {"column": options.flops_column, "label": flops_label(options.flops_convention)},
+    }
+
+
 def own_reading(table: RunTable, curves: Sequence[Curve], options: FitOptions, budgets: Sequence[float]) -> Reading:
-    """The runs by the study's counts: its profiles are the budgets that were trained."""
+    """The runs by the study's counts: its profiles are the budgets that were trained.
+
+    Raises FitRefusedError without Transformers, whose shapes the question continues.
+    """
     runs, cost = study_runs(table, options), token_cost(table, options)
     family = ShapeFamily(table.shapes(), options.params_convention, options.flops_convention)
     question = Question(np.array(budgets), family.flops_per_token, family.params_range)

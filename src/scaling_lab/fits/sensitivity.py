@@ -19,7 +19,9 @@ from scaling_lab.fits.stored import SURFACES
 from scaling_lab.fits.surface import surface_variables
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.science.accounting import FLOPS_CONVENTIONS, PARAMS_CONVENTIONS
+from scaling_lab.science.allocation import MINIMUM_DRAWS
 from scaling_lab.science.approaches import Runs, budget_profiles, measured_span
+from scaling_lab.science.bootstrap import bootstrap_law, percentile_interval
 from scaling_lab.science.comparison import Form, fit_form
 from scaling_lab.science.fitting import FitResult
 from scaling_lab.science.influence import leave_one_out
@@ -51,6 +53,7 @@ def run_sensitivity(runs: Path, plan: Path, output: Path, options: FitOptions) -
     used = status_ok(Selection(table)).table
     decided = json.loads(plan.read_text(encoding="utf-8"))
     document: dict[str, Any] = {"status": "ok", "reason": None, "rows": [], "spread": {}, "influential": []}
+    document |= {"departure": None}
     try:
         document |= _vary(used, decided, options)
     except FitRefusedError as refusal:
@@ -83,6 +86,7 @@ def _vary(used: RunTable, plan: dict[str, Any], options: FitOptions) -> dict[str
         "rows": rows,
         "spread": _spread(rows),
         "influential": _influential(base, budget),
+        "departure": _departure(base, budget),
     }
 
 
@@ -153,6 +157,28 @@ def _influential(base: FitResult, budget: Budget) -> list[dict[str, Any]]:
             row |= {"parameter": names[most], "shift_in_se": float(without.shift[i, most]), **decision.at(place)}
         rows.append(row)
     return rows
+
+
+def _departure(base: FitResult, budget: Budget) -> dict[str, Any] | None:
+    """Intervals of the decision if the law were exact and as losses depart from it; how much wider those of log N* are.
+
+    None where the study takes the law for exact, or where too few resamples converge.
+    """
+    options = budget.options
+    drawn = [bootstrap_law(base, resampling) for resampling in (options.resampling, options.departing)]
+    if min(draws.count for draws in drawn) < MINIMUM_DRAWS or drawn[1].departure is None:
+        return None
+    exact, departed = (_intervals(budget.decide(base.law, draws.values), options.level) for draws in drawn)
+    width = {name: np.log(found["params"]["high"] / found["params"]["low"]) for name, found in
+             (("exact", exact), ("departed", departed))}  # fmt: skip
+    widening = float(width["departed"] / width["exact"])
+    return {
+        "median": drawn[1].departure.quantile(0.5), "exact": exact, "departed": departed, "widening": widening,
+    }  # fmt: skip
+
+
+def _intervals(decision: Decision, level: float) -> dict[str, Any]:
+    return {name: vars(percentile_interval(getattr(decision, name), level)) for name in QUANTITIES}
 
 
 def _isoflop_by_count(used: RunTable, options: FitOptions) -> dict[str, Any]:

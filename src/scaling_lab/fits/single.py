@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import FitRecord, empty_draws, law_diagnostics, law_estimates, points_of
+from scaling_lab.fits.output import FitRecord, departure_block, empty_draws, law_diagnostics, law_estimates, points_of
 from scaling_lab.fits.selection import Selection
 from scaling_lab.science.bootstrap import Draws, bootstrap_law
 from scaling_lab.science.fitting import FitResult, fit_law
@@ -45,16 +45,22 @@ def fit_into(
     options: FitOptions,
     clusters: Clusters | None = None,
 ) -> tuple[FitResult, Draws] | None:
-    """Fit, resample and fill the record; None, with the reason in the record, where the fit is refused."""
+    """Fit, resample and fill the record; None, with the reason in the record, where the fit is refused.
+
+    Estimates have the interval of an exact law, as publications state it, and that of losses that depart from it. The
+    draws that are kept, for decisions and predictions, are those with departures.
+    """
     try:
         result = fit_law(law, variables, loss, options.fitting_objective)
     except FitRefusedError as refusal:
         record.refusal = refusal
         return None
     draws = bootstrap_law(result, options.resampling, clusters)
-    record.parameters, record.derived = law_estimates(result, draws, options.level)
+    departing = bootstrap_law(result, options.departing, clusters) if options.departure else draws
+    record.parameters, record.derived = law_estimates(result, draws, options.level, departing)
     record.objective_value = result.objective_value
     record.diagnostics = law_diagnostics(result, draws, options.level)
+    record.diagnostics["departure"] = departure_block(departing, options)
     record.diagnostics["influential"] = _influential(result, record.selection.table.runs)
     record.diagnostics["residual_autocorrelation"] = correlation = residual_autocorrelation(result)
     if clusters is None and correlation is not None and correlation > DEPENDENT:
@@ -62,8 +68,8 @@ def fit_into(
             f"neighbouring residuals agree (lag-1 autocorrelation {correlation:.2f}): the rows are not independent, or "
             "the law bends away from them; the intervals are too narrow"
         )
-    record.draws, record.points = draws.values, points_of(record.selection, variables, loss, result.predicted)
-    return result, draws
+    record.draws, record.points = departing.values, points_of(record.selection, variables, loss, result.predicted)
+    return result, departing
 
 
 def residual_autocorrelation(result: FitResult) -> float | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scaling_lab.errors import TableError
+from scaling_lab.science.departure import COLUMNS
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.planner import FittedLaw
 
@@ -81,4 +82,5 @@ def fitted_law(fit: StoredFit, points: Path, names: Sequence[str] = LAWS["hoffma
     count = len(next(iter(fit.draws.values())))
     values = {name: fixed[name] if name in fixed else fit.value(name) for name in names}
     draws = {name: np.full(count, fixed[name]) if name in fixed else fit.draws[name] for name in names}
+    draws |= {name: fit.draws[name] for name in COLUMNS if name in fit.draws}
     return FittedLaw(values, draws, inflated, law)

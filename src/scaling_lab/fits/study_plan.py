@@ -13,7 +13,9 @@ from scaling_lab.fits.budget_plan import plan_one
 from scaling_lab.fits.folders import StudyFolder, study_folder
 from scaling_lab.fits.output import write_json
 from scaling_lab.fits.plan import read_inputs, study_of
+from scaling_lab.fits.rates import rate_evidence
 from scaling_lab.fits.stored import SURFACES
+from scaling_lab.fits.table import read_runs
 from scaling_lab.fits.trust import Evidence, reasons_against
 from scaling_lab.science.hardware import DEVICES, UTILISATION, Hardware
 
@@ -49,11 +51,13 @@ def study_decision(folder: StudyFolder, flops: float | None, hardware: Hardware 
     budget = stored[0] if stored else _planned(folder, plan, asked)
     surface = folder.fit_document(plan["basis"]) if plan["basis"] in SURFACES else None
     backtest, noise, approaches, sensitivity = (folder.optional_document(name) for name in _DOCUMENTS)
-    evidence = Evidence(plan, backtest, noise, approaches, sensitivity, surface)
+    rates = rate_evidence(folder.results, read_runs(folder.runs).runs)
+    evidence = Evidence(plan, backtest, noise, approaches, sensitivity, surface, rates)
     return {
         "study": folder.name,
         **budget,
         "basis": plan["basis"],
+        "departure": plan.get("departure"),
         "conventions": plan["conventions"],
         "largest_run": plan["largest_run"],
         "hours": hours_of(budget["flops"], hardware),
@@ -72,6 +76,16 @@ def hours_of(flops: float, hardware: Hardware | None) -> dict[str, float]:
     return {f"one {name} at {UTILISATION:.0%}": device.wall_seconds(flops) / 3600 for name, device in known.items()}
 
 
+def ranges_of(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Ranges of every quantity by what was changed, of sensitivity.json: choices, and what is made of the departure."""
+    found, level = document.get("departure"), document["provenance"]["options"]["level"]
+    if found is None:
+        return dict(document["spread"])
+    believed = {"the law is exact": "exact", f"losses depart from it by {100 * found['median']:.2g} %": "departed"}
+    intervals = {f"{text}, {level:.0%} interval": found[key] for text, key in believed.items()}
+    return {**intervals, **document["spread"]}
+
+
 def _planned(folder: StudyFolder, plan: Mapping[str, Any], flops: float) -> dict[str, Any]:
     training = TrainingConfig.model_validate(plan["provenance"]["options"]["training"])
     inputs = read_inputs(folder.runs, folder.fits, folder.plan_file("backtest"))
@@ -82,4 +96,4 @@ def _sensitivity(document: Mapping[str, Any] | None, flops: float) -> dict[str, 
     """What the choices of the analysis make of N* and the loss; None where it was measured at another budget."""
     if document is None or document["status"] != "ok" or abs(document["flops"] / flops - 1) > _SAME:
         return None
-    return {"spread": document["spread"], "influential": document["influential"]}
+    return {"spread": ranges_of(document), "influential": document["influential"]}

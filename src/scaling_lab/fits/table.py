@@ -16,6 +16,7 @@ from scaling_lab.errors import TableError
 from scaling_lab.files import sha256_of
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.laws import Array
+from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 
 Mask = NDArray[np.bool_]
 
@@ -102,11 +103,12 @@ class RunTable:
 
     def shapes(self) -> list[Shape]:
         """The model of each run of a Transformer; heads divide the width, positions are learned and the head is tied
-        where the table does not say. Raises TableError if there is none.
+        where the table does not say. Raises FitRefusedError if there is none.
         """
         if not self.has_transformers:
             found = ", ".join(sorted(set(self._kinds)))
-            raise TableError(f"{self.path}: only runs of {found}; a plan continues the shapes of Transformers")
+            message = f"only runs of {found}; a plan continues the shapes of Transformers"
+            raise FitRefusedError(RefusalCode.NO_TRANSFORMERS, message)
         table = self.take(np.asarray(self._kinds == "transformer"))
         columns: dict[str, list[Any]] = {name: table.numbers(name).astype(int).tolist() for name in SHAPE_COLUMNS}
         for name, default in (("positions", "learned"), ("head_dim", None), ("tied", True)):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 WIDTH = 120
+INTERVALS = ("interval", "interval_departed")  # of an exact law, and of losses that depart from it
 MOST_DROPPED, MOST_ROWS = 5, 20
 
 
@@ -34,10 +35,12 @@ def print_fit(document: Mapping[str, Any], output: Path | None) -> None:
     console = Console(width=WIDTH)
     lines(console, [f"{document['law']}: {document['equation']}", *_fitted(document)])
     level = document["provenance"]["options"]["level"]
-    table = Table("", "value", "standard error", f"{level:.0%} interval")
+    table = Table("", "value", "standard error", f"{level:.0%} interval", "where losses depart from the law")
     for block in ("parameters", "derived"):
         for name, entry in document[block].items():
-            table.add_row(name, number(entry["value"], 6), number(entry["se"], 3), interval(entry["interval"]))
+            table.add_row(
+                name, number(entry["value"], 6), number(entry["se"], 3), *(interval(entry[kind]) for kind in INTERVALS)
+            )
         table.add_section()
     console.print(table)
     lines(console, [*_evidence(document["diagnostics"]), *_sensitivity(document)])
@@ -69,8 +72,20 @@ def _evidence(diagnostics: Mapping[str, Any]) -> list[str]:
         f"R2 of log loss {diagnostics['r_squared_log']:.5f}, "
         f"{diagnostics['share_at_best']:.0%} of {diagnostics['starts']} starts at the best optimum, "
         f"{bootstrap['resamples'] - bootstrap['failed']} of {bootstrap['resamples']} resamples refitted",
+        *departure(diagnostics["departure"]),
         f"most influential: {strongest['run']} moves {strongest['parameter']} by {strongest['shift_in_se']:+.2f} "
         "standard errors when left out",
+    ]
+
+
+def departure(believed: Mapping[str, Any] | None) -> list[str]:
+    """By how much losses depart from the law, as intervals of decisions have it."""
+    if believed is None:
+        return ["intervals take the law for exact"]
+    low, high = (f"{100 * believed['interval'][end]:.2g}" for end in ("low", "high"))
+    return [
+        f"losses depart from the law by {100 * believed['median']:.2g} % ({low} to {high} %; stated"
+        f" {100 * believed['stated']:.2g} %), which plans and predictions contain"
     ]
 
 

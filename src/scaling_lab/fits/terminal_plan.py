@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from scaling_lab.fits.terminal import WIDTH, interval, lines, number
+from scaling_lab.fits.terminal import WIDTH, departure, interval, lines, number
 
 SHOWN_FACTORS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
 
@@ -19,6 +19,7 @@ def print_plan(document: Mapping[str, Any]) -> None:
     console = Console(width=WIDTH)
     lines(console, [f"budget {document['flops']:.4g} FLOPs ({document['flops_convention']}), law {document['law']}"])
     console.print(_decision(document))
+    lines(console, departure(document["departure"]))
     for title, block in (("inference", _inference(document)), ("unique tokens", _data_limited(document))):
         if block is not None:
             lines(console, [f"{title}:", *block])

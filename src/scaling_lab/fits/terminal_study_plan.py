@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scaling_lab.fits.terminal import WIDTH, interval, lines, number
+from scaling_lab.fits.terminal import WIDTH, departure, interval, lines, number
 from scaling_lab.fits.terminal_plan import print_regret
 
 
@@ -25,6 +25,7 @@ def print_study_plan(document: Mapping[str, Any]) -> None:
         lines(console, document["warnings"], "refused: ")
         return
     console.print(_decision(document))
+    lines(console, departure(document["departure"]) if document["law"] is not None else [])
     lines(console, [_recipe(document["model"]), _hours(document["hours"])])
     if document["law"] is not None:
         lines(console, ["what another size costs at the same budget:"])

@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scaling_lab.fits.rates import COLUMN as SWEPT
+from scaling_lab.fits.rates import RateEvidence
+
 FAR = 10.0  # times the largest run, beyond which nobody has checked that a law holds
 OUTSIDE = 3.0  # times the largest size or token count of the grid
 LARGEST_ERROR = 0.03  # mean relative error of the backtest, above which it is a miss
 FEW_DEGREES = 4  # of freedom of the seed noise
+WIDENED = 2.0  # how much wider log N* is known with a departure than without, from which it is said
 # Choices of the fit; what N and C count are questions, not choices.
 _VARIED = ("objective", "outliers", "cheapest runs")
 BASIS = {"hoffmann": "parametric", "kaplan": "kaplan", "isoflop": "isoflop_parabola"}
@@ -29,6 +33,7 @@ class Evidence:
     approaches: Mapping[str, Any] | None
     sensitivity: Mapping[str, Any] | None
     surface: Mapping[str, Any] | None  # the document of the law that decides
+    rates: RateEvidence | None
 
     @property
     def basis(self) -> str | None:
@@ -41,7 +46,7 @@ def reasons_against(budget: Mapping[str, Any], evidence: Evidence) -> list[Reaso
     """Every reason not to trust the plan of one budget, the weightiest first."""
     if budget["status"] != "ok":
         return []
-    sources = (_laws, _backtest, _extrapolation, _spread, _approaches, _seeds)
+    sources = (_laws, _backtest, _extrapolation, _departure, _spread, _approaches, _rates, _seeds)
     return [{"code": code, "message": text} for source in sources for code, text in source(budget, evidence)]
 
 
@@ -95,6 +100,24 @@ def _times(factor: float) -> str:
     return f"{factor:.3g}" if factor < 1000 else f"{factor:,.0f}"
 
 
+def _departure(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """A departure from the law that is most of what is not known."""
+    varied = evidence.sensitivity
+    if varied is None or varied["status"] != "ok" or abs(varied["flops"] / budget["flops"] - 1) > _SAME:
+        return
+    found = varied.get("departure")
+    if found is not None and found["widening"] > WIDENED:
+        exact = found["exact"]["params"]
+        yield (
+            "departs_from_law",
+            (
+                f"losses depart from the law by {100 * found['median']:.2g} %: its interval of N* is"
+                f" {found['widening']:.2g} times as wide (in log N*) as if the law were exact, {exact['low']:.3g} to"
+                f" {exact['high']:.3g}"
+            ),
+        )
+
+
 def _spread(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     """Choices of the fit that move N* by more than its own interval."""
     varied = evidence.sensitivity
@@ -124,6 +147,31 @@ def _approaches(budget: Mapping[str, Any], evidence: Evidence) -> Found:
             others += [name.replace("_", " ") for name in names if name != own]
     if others:
         yield "approaches_disagree", f"N* by {', '.join(others)} differs from it beyond the intervals of both"
+
+
+def _rates(budget: Mapping[str, Any], evidence: Evidence) -> Found:
+    """Runs off their best learning rate, and a model beyond the sizes at which it was measured."""
+    rates = evidence.rates
+    if rates is None:
+        yield "no_rates", "no sweep measured the best learning rate of its runs: rates off their best tilt the laws"
+        return
+    if rates.off:
+        yield (
+            "rates_off",
+            (
+                f"{len(rates.off)} of {rates.known} runs that sweeps speak for lose more than {rates.threshold:.2%} by"
+                " their learning rate: the laws are tilted"
+            ),
+        )
+    factor = budget["model"][SWEPT] / rates.largest
+    if factor > 1:
+        yield (
+            "rate_extrapolated",
+            (
+                f"the best learning rate was measured up to {rates.largest:.3g} parameters without embeddings; the"
+                f" model has {_times(factor)} times that"
+            ),
+        )
 
 
 def _seeds(budget: Mapping[str, Any], evidence: Evidence) -> Found:

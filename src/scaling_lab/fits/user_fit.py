@@ -35,7 +35,7 @@ class UserFit:
     def as_json(self) -> dict[str, Any]:
         """Every option by name."""
         chosen = self.options.as_json()
-        engine = {name: chosen[name] for name in ("objective", "delta", "bootstrap", "level", "seed")}
+        engine = {name: chosen[name] for name in ("objective", "delta", "bootstrap", "level", "departure", "seed")}
         return {"law": self.law, "columns": asdict(self.columns), "rows": asdict(self.rules), **engine} | {
             "fixed": dict(self.fixed)
         }

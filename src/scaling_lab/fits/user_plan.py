@@ -91,6 +91,7 @@ def run_user_plan(fit: Path, request: PlanRequest, output: Path | None) -> None:
     document["extrapolation"] = _extrapolation(document, ranges)
     document["ranges"] = {name: {"low": low, "high": high} for name, (low, high) in ranges.items()}
     document["warnings"] = _warnings(stored, plan, document, request)
+    document["departure"] = stored.document["diagnostics"].get("departure")
     document["provenance"] = {
         "input": {"file": fit.name, "sha256": sha256_of(fit)},
         "options": asdict(request),
@@ -129,7 +130,10 @@ def _recipe_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def _inference(law: FittedLaw, plan: BudgetPlan, tokens: float | None) -> dict[str, Any] | None:
-    """The model of the same loss with the least training and inference; every draw keeps its own optimum's loss."""
+    """The model of the same loss with the least training and inference; every draw keeps its own optimum's loss.
+
+    That loss is the refitted law's: of a departure the intervals hold what it does to the refit.
+    """
     if tokens is None:
         return None
     if law.law.name not in SEPARATE:
@@ -137,7 +141,8 @@ def _inference(law: FittedLaw, plan: BudgetPlan, tokens: float | None) -> dict[s
     if not tokens >= 0:
         raise ConfigError(f"--inference-tokens {tokens:g}; allowed: 0 or more")
     best = serving_optimum(law.parameters, plan.loss.value, tokens)
-    drawn = serving_optimum(law.of_draws(), plan.drawn.loss, tokens)
+    losses = law.law.predict(law.refits(), {"N": plan.drawn.params, "D": plan.drawn.tokens})
+    drawn = serving_optimum(law.refits(), losses, tokens)
     plain = plan.flops + 2 * plan.params.value * tokens
     return {
         "inference_tokens": tokens,
@@ -153,7 +158,10 @@ def _inference(law: FittedLaw, plan: BudgetPlan, tokens: float | None) -> dict[s
 def _data_limited(
     path: Path, stored: StoredFit, law: FittedLaw, plan: BudgetPlan, request: PlanRequest
 ) -> dict[str, Any] | None:
-    """The optimum with a limited number of unique tokens; intervals over the draws, R_D and R_N as given or fitted."""
+    """The optimum with a limited number of unique tokens; intervals over the draws, R_D and R_N as given or fitted.
+
+    Of a departure they hold what it does to the refit.
+    """
     available = request.unique_tokens
     if available is None:
         return None
@@ -170,9 +178,9 @@ def _data_limited(
         drawn_repetition = {name: full.draws[name] for name in repetition}
         source = "fitted"
     best = data_limited_optimum(law.parameters, plan.flops, available, repetition)
-    drawn = data_limited_optimum(law.of_draws(), plan.flops, available, drawn_repetition)
+    drawn = data_limited_optimum(law.refits(), plan.flops, available, drawn_repetition)
     at = (float(best.optimum.params), float(best.optimum.tokens))
-    draws = law.of_draws() | drawn_repetition
+    draws = law.refits() | drawn_repetition
     losses = LAWS["data_constrained"].predict(draws, {"N": at[0], "D": at[1], "U": available})
     return {
         "available_unique_tokens": available,

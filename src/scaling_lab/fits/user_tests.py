@@ -62,7 +62,7 @@ def run_user_comparison(runs: Path, request: UserFit, laws: Sequence[str], facto
         if not np.array_equal(data.selection.table.rows, first.selection.table.rows):
             raise ConfigError(f"{name} and {next(iter(read))} use different rows; a comparison needs the same ones")
     options = request.options
-    scores = compare_forms(forms, first.loss, cost_of(first)[0], options.fitting_objective, options.resampling, factor)
+    scores = compare_forms(forms, first.loss, cost_of(first)[0], options.fitting_objective, options.departing, factor)
     document = _document(read, request, factor)
     found = {score.name: _score_json(score, forms[score.name].law) for score in scores}
     document["laws"] = {name: found[name] for name in read}
@@ -104,7 +104,7 @@ def _predict(data: External, held_out: Mask, request: UserFit) -> Prediction:
     starts = quick_starts(data.law, kept, data.loss[~held_out])
     options = request.options
     return backtest_law(
-        data.law, data.variables, data.loss, held_out, options.fitting_objective, options.resampling, starts
+        data.law, data.variables, data.loss, held_out, options.fitting_objective, options.departing, starts
     )
 
 

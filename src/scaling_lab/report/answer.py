@@ -9,6 +9,7 @@ from typing import Any
 from scaling_lab.figures.backtest import LAW_NAMES
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import PARAMS
+from scaling_lab.fits.rates import rate_evidence
 from scaling_lab.fits.study_plan import hours_of
 from scaling_lab.fits.trust import LARGEST_ERROR, Evidence, reasons_against
 from scaling_lab.report.formats import count, flops, percent
@@ -42,7 +43,7 @@ def _recommendation(budget: Mapping[str, Any], data: StudyData, bytes_per_token:
         f"model of {count(model['params'])} {PARAMS[data.params_column]} ({model['n_layer']} layers of width "
         f"{model['d_model']}) on {count(model['tokens'])} tokens, which is {model['tokens_per_param']:.3g} tokens "
         f"per parameter, in {model['steps']:,} steps of {model['batch_tokens']:,} tokens at "
-        f"{_rate_in_words(model)}. " + _expected(model["loss"], bytes_per_token)
+        f"{_rate_in_words(model)}. " + _expected(model["loss"], bytes_per_token, data.plan.get("departure"))
     )
 
 
@@ -53,7 +54,9 @@ def _rate_in_words(model: Mapping[str, Any]) -> str:
     return f"a peak learning rate of {model['learning_rate']:.2g}"
 
 
-def _expected(loss: Mapping[str, Any] | None, bytes_per_token: float | None) -> str:
+def _expected(
+    loss: Mapping[str, Any] | None, bytes_per_token: float | None, departure: Mapping[str, Any] | None
+) -> str:
     if loss is None:
         return "No loss is predicted, because the law of loss against size and data was refused."
     narrow, wide = loss["intervals"]
@@ -61,8 +64,14 @@ def _expected(loss: Mapping[str, Any] | None, bytes_per_token: float | None) -> 
     return (
         f"Expect a test loss of {loss['value']:.2f} nats per token{bits}: between {narrow['low']:.2f} and "
         f"{narrow['high']:.2f} with {percent(narrow['level'], 0)} probability and between {wide['low']:.2f} and "
-        f"{wide['high']:.2f} with {percent(wide['level'], 0)}, if the law goes on to hold."
+        f"{wide['high']:.2f} with {percent(wide['level'], 0)}, {_if_it_holds(departure)}."
     )
+
+
+def _if_it_holds(departure: Mapping[str, Any] | None) -> str:
+    if departure is None:
+        return "if the law goes on to hold exactly"
+    return f"if losses go on to depart from the law by {percent(departure['median'], 1)}, as these runs let expect"
 
 
 def bits_per_byte(nats_per_token: float, bytes_per_token: float) -> float:
@@ -134,7 +143,8 @@ def reasons_not_to_trust(data: StudyData) -> list[str]:
     """What speaks against the plan, each once, with the budgets that it is about; often nothing."""
     surface = data.fit(data.plan["basis"]) if data.plan["basis"] else None
     record = surface.record if surface else None
-    evidence = Evidence(data.plan, data.backtest, data.noise, data.approaches, data.sensitivity, record)
+    rates = rate_evidence(data.results, list(data.runs_by_id))
+    evidence = Evidence(data.plan, data.backtest, data.noise, data.approaches, data.sensitivity, record, rates)
     budgets = data.plan["budgets"]
     return _with_budgets(budgets, [[r["message"] for r in reasons_against(b, evidence)] for b in budgets])
 

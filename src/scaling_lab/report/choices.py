@@ -6,6 +6,7 @@ from typing import Any
 
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import FLOPS, PARAMS
+from scaling_lab.fits.study_plan import ranges_of
 from scaling_lab.fits.trust import BASIS
 from scaling_lab.report.formats import flops
 
@@ -105,7 +106,7 @@ def sensitivity_view(data: StudyData) -> dict[str, Any]:
         "params": PARAMS[document["params_column"]],
         "base": document["base"],
         "plan": data.plan["budgets"][0]["law"],
-        "spread": [{"label": _GROUPS[group], **ranges} for group, ranges in document["spread"].items()],
+        "spread": [{"label": _GROUPS.get(group, group), **ranges} for group, ranges in ranges_of(document).items()],
         "rows": [{**row, "group": _GROUPS[row["group"]], "choice": _choice(row)} for row in document["rows"]],
         "influential": document["influential"],
     }

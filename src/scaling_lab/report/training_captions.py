@@ -38,7 +38,8 @@ TRAINING_CAPTIONS = {
     "batch_hyperbolas": (
         "Steps and tokens to each loss",
         "Each point is a batch, at the best of the rates that it was tried at; colour is the loss. Lines are "
-        "hyperbolas of steps and tokens, crosses their points at the critical batch.",
+        "hyperbolas of steps and tokens, crosses their points at the critical batch. Hollow points: the best rate was "
+        "the lowest or highest of those tried.",
     ),
     "training_law": (
         "One law for all training curves",

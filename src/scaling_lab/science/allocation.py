@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scaling_lab.science.bootstrap import Draws, Interval, percentile_interval
+from scaling_lab.science.departure import law_of_draws
 from scaling_lab.science.laws import Array, Law
 from scaling_lab.science.optimum import numerical_optimum
 from scaling_lab.science.power_line import fit_power_line
@@ -78,6 +79,11 @@ class Approaches:
     level: float
     allocations: dict[str, Allocation]
 
+    @classmethod
+    def refused(cls, names: Sequence[str], budgets: Array, level: float, refusal: FitRefusedError) -> Approaches:
+        """The answer where one reason speaks against all of them."""
+        return cls(budgets, level, {name: Allocation(name, {}, (), 0, {}, refusal) for name in names})
+
     @property
     def disagreements(self) -> tuple[Disagreement, ...]:
         """Every pair of approaches that contradict each other."""
@@ -92,12 +98,13 @@ class Approaches:
 
 
 def law_frontier(law: Law, parameters: Mapping[str, Any], span: tuple[float, float], question: Question) -> Frontier:
-    """The frontier of a law of N and D whose parameters are numbers or draws [...].
+    """The frontier of a law of N and D whose parameters are numbers or draws [...], departures included.
 
     a and b are slopes in log C over `span`, FLOPs: where cost is 6 N, Hoffmann's beta / (alpha + beta) and, of
     Kaplan's Eq 1.5, alpha_D / (alpha_N + alpha_D).
     """
     grid = np.geomspace(*span, SLOPE_POINTS) if span[1] > span[0] else span[0] * np.geomspace(0.5, 2, SLOPE_POINTS)
+    law = law_of_draws(law, parameters)
     values = {name: np.asarray(parameters[name])[..., None] for name in law.parameter_names}
     flops = np.concatenate([grid, question.budgets])
     best = numerical_optimum(values, flops, question.cost, question.params_range, law.function)

@@ -34,6 +34,10 @@ from scaling_lab.science.projection import fit_projected
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.valley import recentred, with_akima
 
+NAMES = (
+    "envelope", "isoflop_parabola", "isoflop_recentred", "isoflop_akima", "parametric", "variable_projection", "kaplan",
+    "kaplan_steps",
+)  # fmt: skip
 WARMUP, TRAINING_POINTS = 0.2, 6  # share of a curve that is left out of L(N, S), and its points that are used
 
 

@@ -13,6 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_lab.science.departure import (
+    COLUMNS,
+    DepartureSize,
+    departure_size,
+    field_numbers,
+    field_values,
+    law_of_draws,
+)
 from scaling_lab.science.descent import Problem, descend
 from scaling_lab.science.fitting import FitResult, noise_free_objective
 from scaling_lab.science.laws import Array
@@ -45,11 +53,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class Draws:
-    """Refitted parameters and derived quantities, one entry per successful resample, and how many failed and why."""
+    """Refitted parameters and derived quantities, one entry per successful resample, and how many failed and why.
+
+    With a departure `values` also holds each draw's own, and `departure` what is believed of its standard deviation.
+    """
 
     values: dict[str, Array]
     resamples: int
     failed: dict[str, int]
+    departure: DepartureSize | None = None
 
     @property
     def count(self) -> int:
@@ -84,7 +96,8 @@ def bootstrap_law(
     target, counts = resample(
         np.log(result.predicted), np.log(result.loss), result.leverage, design, options, rng, len(result.theta), kinked
     )
-    theta, converged = _refit(result, options.starts, target, counts * result.weights, rng)
+    departure, drawn, shifts = _departures(result, options)
+    theta, converged = _refit(result, options.starts, target + shifts, counts * result.weights, rng)
     reasons = {
         "degenerate_resample": _degenerate(result, counts),
         "not_converged": ~converged,
@@ -95,7 +108,26 @@ def bootstrap_law(
         failed[reason] = int((rows & keep).sum())
         keep &= ~rows
     parameters = result.law.natural(theta[keep])
-    return Draws(parameters | result.law.derive(parameters), options.resamples, failed)
+    values = parameters | result.law.derive(parameters) | {name: column[keep] for name, column in drawn.items()}
+    return Draws(values, options.resamples, failed, departure)
+
+
+def _departures(
+    result: FitResult, options: BootstrapOptions
+) -> tuple[DepartureSize | None, dict[str, Array], Array | float]:
+    """What is believed of the departure's size, every resample's own departure, and by how much it moves the log losses
+    of the runs [resamples, n]. Its random numbers are its own: the rest of a resample is the same without it.
+    """
+    if not options.departure:
+        return None, {}, 0.0
+    logs = {name: np.log(result.variables[name]) for name in result.law.variables}
+    jacobian = result.law.log_prediction(result.theta[None, :], logs)[1][0].T
+    places = np.column_stack(list(logs.values()))
+    size = departure_size(result.residuals, jacobian, places, options.departure)
+    sizes = size.draw(options.resamples, np.random.default_rng([options.seed, 1]))
+    fields = field_numbers(options.resamples, options.seed)
+    shifts = sizes[:, None] * field_values(fields[:, None], tuple(logs.values()))
+    return size, dict(zip(COLUMNS, (sizes, fields), strict=True)), shifts
 
 
 def _refit(
@@ -164,8 +196,9 @@ def predictive_draws(
     are resampled.
     """
     rng = np.random.default_rng(seed)
-    parameters = {name: draws.values[name][:, None] for name in result.law.parameter_names}
-    mean = result.law.predict(parameters, {name: np.asarray(v)[None, :] for name, v in variables.items()})
+    law = law_of_draws(result.law, draws.values)
+    parameters = {name: draws.values[name][:, None] for name in law.parameter_names}
+    mean = law.predict(parameters, {name: np.asarray(v)[None, :] for name, v in variables.items()})
     n = len(result.residuals)
     inflated = result.residuals * np.sqrt(n / max(n - len(result.theta), 1))
     errors = rng.choice(inflated, size=mean.shape) if noise is None else noise * rng.standard_normal(mean.shape)

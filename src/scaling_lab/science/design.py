@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from scaling_lab.science.departure import DEPARTURE, LENGTH, correlation
 from scaling_lab.science.design_prior import LawPrior
 from scaling_lab.science.laws import Array, Law
 from scaling_lab.science.optimum import numerical_optimum
 
-SEED_NOISE, MISFIT = 0.004, 0.004  # of log loss, where nothing was measured
-MISFIT_LENGTH = float(np.log(10))  # how far apart in log N or log D two runs share no departure
+SEED_NOISE = 0.004  # of log loss, where nothing was measured
 GREEDINESS = (0.25, 0.5, 1.0)  # powers of the cost that a gain is divided by
 MOST_RUNS = 60
 _WIDE, _LEAST_WIDE = 5.0, 0.3  # standard deviations before any run: of what is fitted in its logarithm, and of others
@@ -65,12 +65,11 @@ class Noise:
     """
 
     seed: float = SEED_NOISE
-    misfit: float = MISFIT
+    misfit: float = DEPARTURE
 
     def departures(self, places: Array, others: Array) -> Array:
         """Covariance [..., n, m] of the departures at `places` [..., n, 2] and `others` [m, 2], log N and log D."""
-        apart = (places[..., :, None, :] - others) / MISFIT_LENGTH
-        return np.asarray(self.misfit**2 * np.exp(-np.sum(apart**2, axis=-1) / 2))
+        return self.misfit**2 * correlation(places, others)
 
 
 @dataclass(frozen=True)
@@ -154,10 +153,10 @@ def departure_of_best(prior: LawPrior, target: Target, places: Array, noise: Noi
     best = target.best(prior.law, prior.parameters)
     bend, slope = target.curvature(prior.law, prior.parameters, best), target.elasticity(best)
     at = np.column_stack([best, np.log(target.flops / target.cost(np.exp(best)))])
-    apart = (places - at[:, None]) / MISFIT_LENGTH**2
+    apart = (places - at[:, None]) / LENGTH**2
     near = noise.departures(at[:, None], places)[:, 0]
     covariance = -near * (apart[:, :, 0] - slope[:, None] * apart[:, :, 1]) / bend[:, None]
-    variance = (noise.misfit / MISFIT_LENGTH / bend) ** 2 * (1 + slope**2)
+    variance = (noise.misfit / LENGTH / bend) ** 2 * (1 + slope**2)
     return np.asarray(variance), np.asarray(covariance)
 
 

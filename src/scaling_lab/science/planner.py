@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scaling_lab.science.bootstrap import Interval, percentile_interval
+from scaling_lab.science.departure import law_of_draws
 from scaling_lab.science.laws import LAWS, Array, Law
 from scaling_lab.science.optimum import Optimum, numerical_optimum
 
@@ -20,15 +21,25 @@ MINIMUM_DRAWS = 20
 
 @dataclass(frozen=True)
 class FittedLaw:
-    """A law of N and D with its draws [n] and the log residuals of its runs, inflated for its parameters."""
+    """A law of N and D with its draws [n], departures included, and the log residuals of its runs, inflated for its
+    parameters."""
 
     parameters: Mapping[str, float]
     draws: Mapping[str, Array]
     residuals: Array
     law: Law = LAWS["hoffmann"]
 
+    @property
+    def drawn(self) -> Law:
+        """The law whose parameters the draws are."""
+        return law_of_draws(self.law, self.draws)
+
     def of_draws(self) -> dict[str, Array]:
-        """The draws of the law's own parameters."""
+        """The draws of the parameters of `drawn`."""
+        return {name: self.draws[name] for name in self.drawn.parameter_names}
+
+    def refits(self) -> dict[str, Array]:
+        """The draws of the law's own parameters: departures misled them, but are not taken off."""
         return {name: self.draws[name] for name in self.law.parameter_names}
 
 
@@ -88,7 +99,7 @@ def plan_budget(
     """
     bounds = _sensible_range(flops, flops_per_token, params_range)
     best = numerical_optimum(dict(law.parameters), flops, flops_per_token, bounds, law.law.function)
-    drawn = numerical_optimum(law.of_draws(), flops, flops_per_token, bounds, law.law.function)
+    drawn = numerical_optimum(law.of_draws(), flops, flops_per_token, bounds, law.drawn.function)
     size, data = float(best.params), float(best.tokens)
     losses = predicted_losses(law, size, data, seed)
     return BudgetPlan(
@@ -106,7 +117,7 @@ def plan_budget(
 
 def predicted_losses(law: FittedLaw, params: float, tokens: float, seed: int) -> Array:
     """Draws of the loss of a new run of `params` parameters on `tokens` tokens."""
-    return with_run_noise(law, law.law.predict(law.draws, {"N": params, "D": tokens}), seed)
+    return with_run_noise(law, law.drawn.predict(law.draws, {"N": params, "D": tokens}), seed)
 
 
 def with_run_noise(law: FittedLaw, losses: Array, seed: int) -> Array:
@@ -131,9 +142,9 @@ def size_regret(
     """Regret of sizes from N*/8 to 8 N*: median and one-sided upper bound at `level` over the draws."""
     sizes = params * np.geomspace(1 / REGRET_RANGE, REGRET_RANGE, REGRET_POINTS)
     some = {name: values[:REGRET_DRAWS, None] for name, values in law.of_draws().items()}
-    losses = law.law.predict(some, {"N": sizes, "D": flops / flops_per_token(sizes)})
+    losses = law.drawn.predict(some, {"N": sizes, "D": flops / flops_per_token(sizes)})
     budgets = flops * np.geomspace(1 / FRONTIER_DEPTH, 1, FRONTIER_POINTS)
-    frontier: Optimum = numerical_optimum(some, budgets, flops_per_token, params_range, law.law.function)
+    frontier: Optimum = numerical_optimum(some, budgets, flops_per_token, params_range, law.drawn.function)
     above = np.maximum(losses - frontier.loss[:, -1:], 0.0)
     waste = np.array([wasted_compute(row, edge, budgets) for row, edge in zip(losses, frontier.loss, strict=True)])
     return Regret(

@@ -16,6 +16,7 @@ class RefusalCode(StrEnum):
     EDGE_OPTIMUM = "edge_optimum"
     INVERTED_PARABOLA = "inverted_parabola"
     NOT_CONVERGED = "not_converged"
+    NO_TRANSFORMERS = "no_transformers"  # only they can be planned: a plan continues their shapes
 
 
 class FitRefusedError(Exception):

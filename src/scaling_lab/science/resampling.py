@@ -44,7 +44,9 @@ class BootstrapOptions:
     residuals of a cluster together (small designs, noise that differs between runs); "noise" draws from the known seed
     noise; "auto" is wild below 100 clusters, where drawing runs was measured to be too wide (benchmarks/coverage), else
     runs. noise: standard deviation of log loss known from seeds, added to every run by the other methods. level: of the
-    intervals. starts: of every refit, the estimate and points scattered around it.
+    intervals. starts: of every refit, the estimate and points scattered around it. departure: standard deviation of log
+    loss by which losses are believed to depart smoothly from the law, corrected by the runs (`departure.py`); 0 takes
+    the law for exact.
     """
 
     resamples: int = 500
@@ -53,6 +55,7 @@ class BootstrapOptions:
     method: Method = "auto"
     noise: float = 0.0
     starts: int = 4
+    departure: float = 0.0
 
     def method_for(self, design: Design) -> Method:
         """The method that "auto" stands for."""

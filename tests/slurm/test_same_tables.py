@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import QUICK, cluster, one_cluster
-from tests.workflow.conftest import SMOKE, Workflow, copy_repository
+from tests.slurm.conftest import QUICK
+from tests.workflow.conftest import SMOKE, Workflow, copy_repository, finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 TARGETS = ("results/tables/smoke/curves.parquet", "results/fits/smoke/hoffmann.json")
-__all__ = ["cluster", "one_cluster"]  # fixtures
+__all__ = ["finished"]  # a fixture
 
 
 def losses(workflow: Workflow) -> dict[str, object]:
