@@ -146,7 +146,10 @@ def _approaches(budget: Mapping[str, Any], evidence: Evidence) -> Found:
         if own in names and any(abs(flops / budget["flops"] - 1) < _SAME for flops in pair["budgets"]):
             others += [name.replace("_", " ") for name in names if name != own]
     if others:
-        yield "approaches_disagree", f"N* by {', '.join(others)} differs from it beyond the intervals of both"
+        yield (
+            "approaches_disagree",
+            f"N* by {', '.join(others)} differs from it beyond the intervals of both, if their laws were exact",
+        )
 
 
 def _rates(budget: Mapping[str, Any], evidence: Evidence) -> Found:
