@@ -59,7 +59,7 @@ def test_epochs_are_told_where_text_is_read_more_than_once(capsys: pytest.Captur
     overlay.write_text("studies: [model_size]\n")
     paper = REPOSITORY / "config" / "kaplan2020.yaml"
     dry_run(REPOSITORY, [paper, overlay], tmp_path, None)
-    assert "Epochs: runs pass over 2.2e+10 tokens up to 5.96 times." in capsys.readouterr().out
+    assert "Epochs, unless a run stops early: 2.2e+10 tokens up to 5.96 times." in capsys.readouterr().out
     overlay.write_text("studies: [model_size]\n")
     dry_run(REPOSITORY, [overlay], tmp_path, None)
     assert "Epochs" not in capsys.readouterr().out

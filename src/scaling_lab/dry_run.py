@@ -215,4 +215,4 @@ def _epochs(total: Cost) -> list[str]:
         if spec.unique_tokens is not None:
             passes[spec.unique_tokens] = max(passes.get(spec.unique_tokens, 0.0), spec.tokens / spec.unique_tokens)
     told = (f"{unique:.3g} tokens up to {epochs:.3g} times" for unique, epochs in sorted(passes.items()))
-    return [f"Epochs: runs pass over {', '.join(told)}."] if passes else []
+    return [f"Epochs, unless a run stops early: {', '.join(told)}."] if passes else []

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.fits.planted_batches import write_scan
 from tests.fits.planted_studies import noise_of, write_study
 
 from scaling_lab.figures.draw import draw_figure
@@ -62,3 +63,18 @@ def test_curves_from_before_losses_by_position_are_said_to_lack_them(tmp_path: P
     draw_figure("context_training", "context", tmp_path, output)
     assert "was evaluated by position" in output.read_text()
     assert output.with_suffix(".csv").read_text().count("\n") == 1  # the header
+
+
+def test_the_best_batches_are_drawn_with_the_cells_and_the_published_rules(tmp_path: Path) -> None:
+    tables = tmp_path / "tables" / "tuning"
+    tables.mkdir(parents=True)
+    runs, curves = write_scan(tables)
+    run_fit("batch_tuning", runs, curves, tmp_path / "fits" / "tuning", OPTIONS)
+    run_backtest(runs, tmp_path / "plans" / "tuning" / "backtest.json", OPTIONS)
+    output = tmp_path / "batch_tuning.svg"
+    draw_figure("batch_tuning", "tuning", tmp_path, output)
+    with output.with_suffix(".csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["panel"] for row in rows} == {"sweeps", "tuning"}
+    assert {"cells of the grid", "rule step", "rule zhang"} <= {row["series"] for row in rows}
+    assert {row["simulated"] for row in rows} == {"True"}

@@ -24,7 +24,7 @@ def batch_tuning(data: StudyData) -> Drawing:
     if fit is not None and fit.ok:
         draw_distances(left, right, fit, drawing)
         parts = ", ".join(f"{name} = {with_interval(fit, name)}" for name in ("p", "r"))
-        right.set_title(f"best batch = c $D^p N^r$: {parts}", fontsize=11)
+        left.set_title(f"best batch = c $D^p N^r$: {parts}", fontsize=10)
     elif fit is not None:
         refused(left, {"the rule of the batch": fit.reason}, 60)
     label_distances(left, right, "batch over the measured best")
@@ -54,5 +54,5 @@ def _sweeps(axes: Axes, fit: Fit, drawing: Drawing) -> None:
     log_counts(axes)
     log_loss(axes)
     axes.set(xlabel="batch, tokens per step", ylabel="training loss at fixed tokens, nats per token")
-    axes.set_title("stars: best batch; hollow: best rate at the edge of those tried", fontsize=10)
+    axes.set_title("stars: best batch, none where refused; hollow: best rate at the edge of those tried", fontsize=10)
     axes.legend(fontsize=8.5, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))

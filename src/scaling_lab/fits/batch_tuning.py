@@ -29,6 +29,7 @@ from scaling_lab.science.training_curve import TrainingCurve
 EQUATION = "best batch = c D^p N^r; excess = k(N) log(batch / best batch)^2, k the curvature of the sweeps"
 SHARES = (1.0, 0.5, 0.25)  # of the tokens that every run of the scan reaches
 FEWEST_SIZES = 3
+NEAR = 1.08  # times the lowest loss: the losses that the parabola is fitted to, of four batches at least
 # Exponents of D that were published for the best batch; Kaplan's and DeepSeek's are of other variables.
 STEP_LAW = 0.571
 
@@ -53,8 +54,8 @@ def fit_batch_tuning(table: RunTable, curves_path: Path, options: FitOptions) ->
         record.blocks["sweeps"] = without_draws(sweeps)
         found = [sweep for sweep in sweeps if sweep["status"] == "ok"]
         _add_rule(record, found, options)
-        _add_published(record, table, found)
-        _hold_cells(record, cells.table, found)
+        _add_published(record, table, _longest(found))
+        _hold_cells(record, cells.table, _longest(found))
     except FitRefusedError as refusal:
         record.refusal = refusal
     return record
@@ -82,8 +83,8 @@ def _sweeps(curves: Sequence[TrainingCurve], noise: Noise, options: FitOptions) 
             batches = _best_of_rates([curve for curve in curves if curve.params == params], tokens)
             if len(batches) < MINIMUM_BATCHES:
                 continue
-            batch, loss, rate, edge = (np.array(column) for column in zip(*batches, strict=True))
-            tried = f"batches tried, {batch.min():.4g} to {batch.max():.4g}"
+            batch, loss, rate, edge = _valley(batches)
+            tried = f"batches near the best, {batch.min():.4g} to {batch.max():.4g}"
             words = Words(f"N = {params:.4g} and D = {tokens:.3g}", "batch", tried)
             entry = {
                 "params_non_embedding": params, "tokens": tokens, "batches": batch, "rates": rate, "rate_at_edge": edge,
@@ -106,6 +107,14 @@ def _best_of_rates(curves: Sequence[TrainingCurve], tokens: float) -> list[tuple
         best = int(np.argmin(losses))
         rows.append((batch, losses[best], covering[best].learning_rate, best in (0, len(losses) - 1)))
     return rows
+
+
+def _valley(batches: Sequence[tuple[float, float, float, bool]]) -> tuple[Array, ...]:
+    """The columns of the batches near the best: far from it a parabola in log batch holds no more."""
+    columns = [np.array(column) for column in zip(*batches, strict=True)]
+    loss = columns[1]
+    bound = max(NEAR * loss.min(), float(np.sort(loss)[MINIMUM_BATCHES - 1]))
+    return tuple(column[loss <= bound] for column in columns)
 
 
 def _add_rule(record: FitRecord, sweeps: Sequence[Mapping[str, Any]], options: FitOptions) -> None:
@@ -144,7 +153,7 @@ def _add_rule(record: FitRecord, sweeps: Sequence[Mapping[str, Any]], options: F
 
 
 def _add_published(record: FitRecord, table: RunTable, sweeps: Sequence[Mapping[str, Any]]) -> None:
-    """What every published rule asks for where a best batch was measured, over it, and what that would have cost."""
+    """What every published rule asks for at each size swept, over its best batch, and what that would have cost."""
     params = np.array([sweep["params_non_embedding"] for sweep in sweeps])
     tokens = np.array([sweep["tokens"] for sweep in sweeps])
     best = np.array([sweep["best"]["value"] for sweep in sweeps])
@@ -154,14 +163,10 @@ def _add_published(record: FitRecord, table: RunTable, sweeps: Sequence[Mapping[
     for name, rule in PUBLISHED_BATCHES.items():
         counted = table.numbers(counted_params(name))[rows]
         asked = np.array([rule(*of) for of in zip(counted.tolist(), tokens.tolist(), flops.tolist(), strict=True)])
-        excess = _excess(sweeps, params, asked / best)
+        excess = relative_curvature(sweeps, params) * np.log(asked / best) ** 2
         record.blocks["rules"].append(
             {"rule": name, "params": params, "tokens": tokens, "batch": asked, "factor": asked / best, "excess": excess}
         )
-
-
-def _excess(sweeps: Sequence[Mapping[str, Any]], params: Array, factor: Array) -> Array:
-    return np.asarray(relative_curvature(_longest(sweeps), params) * np.log(factor) ** 2)
 
 
 def _longest(sweeps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -173,4 +178,4 @@ def _longest(sweeps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def _hold_cells(record: FitRecord, table: RunTable, sweeps: Sequence[Mapping[str, Any]]) -> None:
     c, p, r = (record.parameters[name]["value"] for name in ("c", "p", "r"))
     best = c * table.numbers("tokens") ** p * table.numbers("params_non_embedding") ** r
-    add_cells(record, table, "batch_tokens", "batch", best, _longest(sweeps))
+    add_cells(record, table, "batch_tokens", "batch", best, sweeps)
