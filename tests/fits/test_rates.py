@@ -10,7 +10,7 @@ from tests.fits.planted_reconciliation import Planted, write_study
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.rates import rate_evidence
 from scaling_lab.fits.stage import run_fit
-from scaling_lab.fits.tuning import NEAR_OPTIMAL
+from scaling_lab.fits.sweeps import NEAR_OPTIMAL
 
 LARGEST = 2 * 12 * 64**2  # of the sizes swept in config/studies/tuning.yaml
 
