@@ -1,8 +1,8 @@
 """The ladder of corrections between Kaplan's and Hoffmann's exponents (Porian et al. 2024, section 3).
 
 Each rung is one switch from the one before: what C counts, what N counts, the warmup, the decay, rate and batch. On
-every rung a parabola in log N is put through the sizes at each budget, as in the paper, and a power law through the
-minima that lie between the sizes.
+every rung a parabola in log N is put through the sizes near the best at each budget, and a power law through the minima
+that lie between them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_lab.science.curve_envelope import Curve
 from scaling_lab.science.laws import Array
@@ -26,7 +27,8 @@ PORIAN_2024: Mapping[str, float] = {
 }
 """Exponents of Porian et al. 2024 on RefinedWeb, Figure 1; it counts the head in C and N in one step."""
 
-BUDGETS, LEAST_SIZES, LEAST_BUDGETS = 9, 3, 3
+BUDGETS, LEAST_SIZES, LEAST_BUDGETS = 17, 3, 3
+REACH = 4.0  # times the best size, within which a parabola describes the losses: further out they are no parabola
 BEYOND = 1.5  # how far beyond its horizons the loss of a size is continued
 
 
@@ -96,17 +98,25 @@ def measure_rung(sizes: Sequence[SizeLosses], cost: Array, shifts: Array) -> Run
     best, drawn = np.full(BUDGETS, np.nan), np.full((len(shifts), BUDGETS), np.nan)
     read = [size.at(flops / each) for size, each in zip(sizes, cost, strict=True)]
     for k in range(BUDGETS):
-        known = np.array([np.isfinite(values[k]) for values, _ in read])
-        if known.sum() >= LEAST_SIZES:
-            base = np.array([values[k] for values, _ in read])[known]
-            moved = base + shifts @ np.array([weights[k] for _, weights in read])[known].T
-            best[k] = _minimum(log_n[known], base[None, :])[0]
-            drawn[:, k] = _minimum(log_n[known], moved)
+        near = _near_the_best(log_n, np.array([values[k] for values, _ in read]))
+        if near.sum() >= LEAST_SIZES:
+            base = np.array([values[k] for values, _ in read])[near]
+            moved = base + shifts @ np.array([weights[k] for _, weights in read])[near].T
+            best[k] = _minimum(log_n[near], base[None, :])[0]
+            drawn[:, k] = _minimum(log_n[near], moved)
     found = np.isfinite(best)
     if found.sum() < LEAST_BUDGETS:
         message = f"{found.sum()} of {BUDGETS} budgets have their best size between those trained"
         raise FitRefusedError(RefusalCode.EDGE_OPTIMUM, f"{message}; {LEAST_BUDGETS} are needed")
     return Rung(flops, best, drawn)
+
+
+def _near_the_best(log_n: Array, losses: Array) -> NDArray[np.bool_]:
+    """Which sizes lie within reach of the one of least loss; NaN is a size that does not reach the budget."""
+    known = np.isfinite(losses)
+    if not known.any():
+        return known
+    return np.asarray(known & (np.abs(log_n - log_n[np.nanargmin(losses)]) <= np.log(REACH)))
 
 
 def slopes(flops: Array, params: Array) -> Array:
