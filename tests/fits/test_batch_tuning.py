@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.fits.planted_batches import C, P, R, best_batch, write_scan
+from tests.fits.planted_batches import P, R, best_batch, write_scan
 
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.stage import run_fit
@@ -28,7 +28,8 @@ def test_the_rule_of_the_best_batch_is_the_planted_one(tmp_path: Path) -> None:
     parameters = found["parameters"]
     assert parameters["p"]["value"] == pytest.approx(P, abs=0.1)
     assert parameters["r"]["value"] == pytest.approx(R, abs=0.06)
-    for name, planted in (("c", C), ("p", P), ("r", R)):
+    middle = best_batch(found["middle"]["params_non_embedding"], np.array(found["middle"]["tokens"]))
+    for name, planted in (("b", float(middle)), ("p", P), ("r", R)):
         bounds = parameters[name]["interval"]
         assert bounds["low"] <= planted <= bounds["high"], (name, parameters[name])
     assert len({sweep["params_non_embedding"] for sweep in found["sweeps"]}) == 3

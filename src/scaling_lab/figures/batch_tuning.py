@@ -24,7 +24,7 @@ def batch_tuning(data: StudyData) -> Drawing:
     if fit is not None and fit.ok:
         draw_distances(left, right, fit, drawing)
         parts = ", ".join(f"{name} = {with_interval(fit, name)}" for name in ("p", "r"))
-        left.set_title(f"best batch = c $D^p N^r$: {parts}", fontsize=10)
+        left.set_title(f"best batch grows as $D^p N^r$: {parts}", fontsize=10)
     elif fit is not None:
         refused(left, {"the rule of the batch": fit.reason}, 60)
     label_distances(left, right, "batch over the measured best")

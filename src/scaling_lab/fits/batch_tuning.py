@@ -26,7 +26,9 @@ from scaling_lab.science.parabola import Words
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.training_curve import TrainingCurve
 
-EQUATION = "best batch = c D^p N^r; excess = k(N) log(batch / best batch)^2, k the curvature of the sweeps"
+EQUATION = (
+    "best batch = b (D / D0)^p (N / N0)^r; excess = k(N) log(batch / best batch)^2, k the curvature of the sweeps"
+)
 SHARES = (1.0, 0.5, 0.25)  # of the tokens that every run of the scan reaches
 FEWEST_SIZES = 3
 NEAR = 1.08  # times the lowest loss: the losses that the parabola is fitted to, of four batches at least
@@ -118,7 +120,7 @@ def _valley(batches: Sequence[tuple[float, float, float, bool]]) -> tuple[Array,
 
 
 def _add_rule(record: FitRecord, sweeps: Sequence[Mapping[str, Any]], options: FitOptions) -> None:
-    """c D^p N^r through the best batches.
+    """b (D / D0)^p (N / N0)^r through the best batches, D0 and N0 in the middle of the sweeps.
 
     Raises:
         FitRefusedError: fewer than three sizes have a best batch inside those tried.
@@ -129,21 +131,27 @@ def _add_rule(record: FitRecord, sweeps: Sequence[Mapping[str, Any]], options: F
         message = f"the best batch lies inside those tried at {len(sizes)} sizes; at least {FEWEST_SIZES}. {reasons}"
         raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, message)
     at = np.log([[sweep["tokens"], sweep["params_non_embedding"]] for sweep in sweeps])
-    design = np.column_stack([np.ones(len(at)), at])
+    middle = at.mean(axis=0)
+    record.blocks["middle"] = dict(zip(("tokens", "params_non_embedding"), np.exp(middle).tolist(), strict=True))
+    design = np.column_stack([np.ones(len(at)), at - middle])
     drawn = np.log(np.stack([sweep["draws"] for sweep in sweeps]))
     drawn = drawn[:, np.isfinite(drawn).all(axis=0)]
     value = np.linalg.lstsq(design, np.log([sweep["best"]["value"] for sweep in sweeps]), rcond=None)[0]
     draws = np.linalg.lstsq(design, drawn, rcond=None)[0]
     found = {
-        "c": Measured(float(np.exp(value[0])), np.exp(draws[0])),
+        "b": Measured(float(np.exp(value[0])), np.exp(draws[0])),
         "p": Measured(float(value[1]), draws[1]),
         "r": Measured(float(value[2]), draws[2]),
     }
     record.parameters = {name: measured.as_json(options.level) for name, measured in found.items()}
     record.draws = {name: measured.draws for name, measured in found.items()}
     source = "Step Law 2025: 0.58 D^0.571"
-    add_finding(record, "p of best batch = c D^p N^r", record.parameters["p"], published=STEP_LAW, source=source)
-    add_finding(record, "r of best batch = c D^p N^r", record.parameters["r"], published=0.0, source=source)
+    add_finding(
+        record, "p of best batch = b (D / D0)^p (N / N0)^r", record.parameters["p"], published=STEP_LAW, source=source
+    )
+    add_finding(
+        record, "r of best batch = b (D / D0)^p (N / N0)^r", record.parameters["r"], published=0.0, source=source
+    )
     edges = sum(int(np.sum(sweep["rate_at_edge"])) for sweep in sweeps)
     if edges:
         record.diagnostics["warnings"].append(
@@ -176,6 +184,8 @@ def _longest(sweeps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _hold_cells(record: FitRecord, table: RunTable, sweeps: Sequence[Mapping[str, Any]]) -> None:
-    c, p, r = (record.parameters[name]["value"] for name in ("c", "p", "r"))
-    best = c * table.numbers("tokens") ** p * table.numbers("params_non_embedding") ** r
+    b, p, r = (record.parameters[name]["value"] for name in ("b", "p", "r"))
+    tokens, params = table.numbers("tokens"), table.numbers("params_non_embedding")
+    middle = record.blocks["middle"]
+    best = b * (tokens / middle["tokens"]) ** p * (params / middle["params_non_embedding"]) ** r
     add_cells(record, table, "batch_tokens", "batch", best, sweeps)

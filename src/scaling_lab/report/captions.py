@@ -88,7 +88,7 @@ _CAPTIONS = {
     "batch_tuning": (
         "The best batch at fixed tokens, and how far each cell was trained from it",
         "Left: loss against batch, each at its best rate, at three amounts of data (lines: most tokens solid). Middle: "
-        "batch over the best for its size and data, c D^p N^r, of every cell and of the published rules where the best "
+        "batch over the best for its size and data, of every cell and of the published rules where the best "
         "was measured. Right: the loss that is expected to be lost by it. Measured at a constant rate.",
     ),
     "head_to_head": (

@@ -85,11 +85,12 @@ def tuning(fit: Fit, data: StudyData) -> Markup:
 
 def batch_tuning(fit: Fit, data: StudyData) -> Markup:
     """The measured rule of the batch, the cells beyond near-optimal, and the published rules."""
-    parameters = fit.record["parameters"]
-    rule = Markup("The best batch is {} D to the power {} times N to the power {}.").format(
-        *(estimate(parameters[name]) for name in "cpr")
+    parameters, middle = fit.record["parameters"], fit.record["middle"]
+    rule = Markup(
+        "The best batch of {} parameters on {} tokens is {} tokens, and grows as D to the power {} and N to {}."
     )
-    return rule + _distances(fit)
+    at = count(middle["params_non_embedding"]), count(middle["tokens"])
+    return rule.format(*at, *(estimate(parameters[name]) for name in "bpr")) + _distances(fit)
 
 
 def _distances(fit: Fit) -> Markup:
