@@ -26,10 +26,10 @@ def test_the_rule_of_the_best_batch_is_the_planted_one(tmp_path: Path) -> None:
     found = fitted(tmp_path)
     assert found["status"] == "ok", found["reason"]
     parameters = found["parameters"]
-    assert parameters["p"]["value"] == pytest.approx(P, abs=0.1)
-    assert parameters["r"]["value"] == pytest.approx(R, abs=0.06)
+    assert parameters["beta_D"]["value"] == pytest.approx(P, abs=0.1)
+    assert parameters["beta_N"]["value"] == pytest.approx(R, abs=0.06)
     middle = best_batch(found["middle"]["params_non_embedding"], np.array(found["middle"]["tokens"]))
-    for name, planted in (("b", float(middle)), ("p", P), ("r", R)):
+    for name, planted in (("B_best", float(middle)), ("beta_D", P), ("beta_N", R)):
         bounds = parameters[name]["interval"]
         assert bounds["low"] <= planted <= bounds["high"], (name, parameters[name])
     assert len({sweep["params_non_embedding"] for sweep in found["sweeps"]}) == 3

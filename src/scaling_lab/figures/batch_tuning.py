@@ -23,8 +23,8 @@ def batch_tuning(data: StudyData) -> Drawing:
         _sweeps(sweeps, fit, drawing)
     if fit is not None and fit.ok:
         draw_distances(left, right, fit, drawing)
-        parts = ", ".join(f"{name} = {with_interval(fit, name)}" for name in ("p", "r"))
-        left.set_title(f"best batch grows as $D^p N^r$: {parts}", fontsize=10)
+        tokens, params = (with_interval(fit, name) for name in ("beta_D", "beta_N"))
+        left.set_title(rf"best batch grows as $D^p N^r$: p = {tokens}, r = {params}", fontsize=10)
     elif fit is not None:
         refused(left, {"the rule of the batch": fit.reason}, 60)
     label_distances(left, right, "batch over the measured best")

@@ -26,9 +26,7 @@ from scaling_lab.science.parabola import Words
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.training_curve import TrainingCurve
 
-EQUATION = (
-    "best batch = b (D / D0)^p (N / N0)^r; excess = k(N) log(batch / best batch)^2, k the curvature of the sweeps"
-)
+EQUATION = "best batch = B_best (D / D0)^beta_D (N / N0)^beta_N; excess = k(N) log(batch / best batch)^2, k the curvature of the sweeps"
 SHARES = (1.0, 0.5, 0.25)  # of the tokens that every run of the scan reaches
 FEWEST_SIZES = 3
 NEAR = 1.08  # times the lowest loss: the losses that the parabola is fitted to, of four batches at least
@@ -120,7 +118,7 @@ def _valley(batches: Sequence[tuple[float, float, float, bool]]) -> tuple[Array,
 
 
 def _add_rule(record: FitRecord, sweeps: Sequence[Mapping[str, Any]], options: FitOptions) -> None:
-    """b (D / D0)^p (N / N0)^r through the best batches, D0 and N0 in the middle of the sweeps.
+    """B_best (D / D0)^beta_D (N / N0)^beta_N through the best batches, D0 and N0 in the middle of the sweeps.
 
     Raises:
         FitRefusedError: fewer than three sizes have a best batch inside those tried.
@@ -139,18 +137,26 @@ def _add_rule(record: FitRecord, sweeps: Sequence[Mapping[str, Any]], options: F
     value = np.linalg.lstsq(design, np.log([sweep["best"]["value"] for sweep in sweeps]), rcond=None)[0]
     draws = np.linalg.lstsq(design, drawn, rcond=None)[0]
     found = {
-        "b": Measured(float(np.exp(value[0])), np.exp(draws[0])),
-        "p": Measured(float(value[1]), draws[1]),
-        "r": Measured(float(value[2]), draws[2]),
+        "B_best": Measured(float(np.exp(value[0])), np.exp(draws[0])),
+        "beta_D": Measured(float(value[1]), draws[1]),
+        "beta_N": Measured(float(value[2]), draws[2]),
     }
     record.parameters = {name: measured.as_json(options.level) for name, measured in found.items()}
     record.draws = {name: measured.draws for name, measured in found.items()}
     source = "Step Law 2025: 0.58 D^0.571"
     add_finding(
-        record, "p of best batch = b (D / D0)^p (N / N0)^r", record.parameters["p"], published=STEP_LAW, source=source
+        record,
+        "beta_D of best batch = B_best (D / D0)^beta_D (N / N0)^beta_N",
+        record.parameters["beta_D"],
+        published=STEP_LAW,
+        source=source,
     )
     add_finding(
-        record, "r of best batch = b (D / D0)^p (N / N0)^r", record.parameters["r"], published=0.0, source=source
+        record,
+        "beta_N of best batch = B_best (D / D0)^beta_D (N / N0)^beta_N",
+        record.parameters["beta_N"],
+        published=0.0,
+        source=source,
     )
     edges = sum(int(np.sum(sweep["rate_at_edge"])) for sweep in sweeps)
     if edges:
@@ -184,7 +190,7 @@ def _longest(sweeps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _hold_cells(record: FitRecord, table: RunTable, sweeps: Sequence[Mapping[str, Any]]) -> None:
-    b, p, r = (record.parameters[name]["value"] for name in ("b", "p", "r"))
+    b, p, r = (record.parameters[name]["value"] for name in ("B_best", "beta_D", "beta_N"))
     tokens, params = table.numbers("tokens"), table.numbers("params_non_embedding")
     middle = record.blocks["middle"]
     best = b * (tokens / middle["tokens"]) ** p * (params / middle["params_non_embedding"]) ** r

@@ -90,7 +90,7 @@ def batch_tuning(fit: Fit, data: StudyData) -> Markup:
         "The best batch of {} parameters on {} tokens is {} tokens, and grows as D to the power {} and N to {}."
     )
     at = count(middle["params_non_embedding"]), count(middle["tokens"])
-    return rule.format(*at, *(estimate(parameters[name]) for name in "bpr")) + _distances(fit)
+    return rule.format(*at, *(estimate(parameters[name]) for name in ("B_best", "beta_D", "beta_N"))) + _distances(fit)
 
 
 def _distances(fit: Fit) -> Markup:
