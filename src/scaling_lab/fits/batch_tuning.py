@@ -26,7 +26,8 @@ from scaling_lab.science.parabola import Words
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
 from scaling_lab.science.training_curve import TrainingCurve
 
-EQUATION = "best batch = B_best (D / D0)^beta_D (N / N0)^beta_N; excess = k(N) log(batch / best batch)^2, k the curvature of the sweeps"
+RULE = "best batch = B_best (D / D0)^beta_D (N / N0)^beta_N"
+EQUATION = f"{RULE}; excess = k(N) log(batch / best batch)^2, k the curvature of the sweeps"
 SHARES = (1.0, 0.5, 0.25)  # of the tokens that every run of the scan reaches
 FEWEST_SIZES = 3
 NEAR = 1.08  # times the lowest loss: the losses that the parabola is fitted to, of four batches at least
@@ -146,14 +147,14 @@ def _add_rule(record: FitRecord, sweeps: Sequence[Mapping[str, Any]], options: F
     source = "Step Law 2025: 0.58 D^0.571"
     add_finding(
         record,
-        "beta_D of best batch = B_best (D / D0)^beta_D (N / N0)^beta_N",
+        f"beta_D of {RULE}",
         record.parameters["beta_D"],
         published=STEP_LAW,
         source=source,
     )
     add_finding(
         record,
-        "beta_N of best batch = B_best (D / D0)^beta_D (N / N0)^beta_N",
+        f"beta_N of {RULE}",
         record.parameters["beta_N"],
         published=0.0,
         source=source,
