@@ -64,6 +64,13 @@ def test_the_template_renders_again(workflow: Workflow) -> None:
     assert workflow.planned() == {"report": 1, "all": 1}
 
 
+def test_code_that_was_only_touched_runs_nothing(workflow: Workflow) -> None:
+    """As by git, which gives every file of another branch and back a new time."""
+    for path in (workflow.root / "src").rglob("*.py"):
+        path.touch()
+    assert workflow.planned() == {}
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
