@@ -100,6 +100,11 @@ def _times(factor: float) -> str:
     return f"{factor:.3g}" if factor < 1000 else f"{factor:,.0f}"
 
 
+def _count(parameters: float) -> str:
+    """Three digits, without a power of ten: 1,890,000."""
+    return f"{float(f'{parameters:.3g}'):,.0f}"
+
+
 def _departure(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     """A departure from the law that is most of what is not known."""
     varied = evidence.sensitivity
@@ -112,8 +117,8 @@ def _departure(budget: Mapping[str, Any], evidence: Evidence) -> Found:
             "departs_from_law",
             (
                 f"losses depart from the law by {100 * found['median']:.2g} %: its interval of N* is"
-                f" {found['widening']:.2g} times as wide (in log N*) as if the law were exact, {exact['low']:.3g} to"
-                f" {exact['high']:.3g}"
+                f" {found['widening']:.2g} times as wide (in log N*) as if the law were exact,"
+                f" {_count(exact['low'])} to {_count(exact['high'])}"
             ),
         )
 
@@ -132,8 +137,8 @@ def _spread(budget: Mapping[str, Any], evidence: Evidence) -> Found:
             yield (
                 "choice_decides",
                 (
-                    f"another choice of {group} puts N* between {sizes['low']:.3g} and {sizes['high']:.3g}, outside"
-                    f" its {100 * wide[-1]['level']:.0f} % interval"
+                    f"another choice of {group} puts N* between {_count(sizes['low'])} and {_count(sizes['high'])},"
+                    f" outside its {100 * wide[-1]['level']:.0f} % interval"
                 ),
             )
 
@@ -171,7 +176,7 @@ def _rates(budget: Mapping[str, Any], evidence: Evidence) -> Found:
         yield (
             "rate_extrapolated",
             (
-                f"the best learning rate was measured up to {rates.largest:.3g} parameters without embeddings; the"
+                f"the best learning rate was measured up to {_count(rates.largest)} parameters without embeddings; the"
                 f" model has {_times(factor)} times that"
             ),
         )
