@@ -84,7 +84,8 @@ class Findings:
 
     def warnings(self, study: str) -> list[str]:
         """What the comparison of approaches warns of."""
-        return self.read(f"plans/{study}/approaches.json")["warnings"]  # type: ignore[no-any-return]
+        warnings: list[str] = self.read(f"plans/{study}/approaches.json")["warnings"]
+        return warnings
 
     def ladder(self, study: str) -> str:
         found = [

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,14 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def digest_of(paths: Iterable[Path], base: Path) -> str:
+    """Sixteen hexadecimal digits of what files are named below `base`, and of what they say."""
+    hashed = hashlib.blake2b(digest_size=8)
+    for path in sorted(paths):
+        hashed.update(str(path.relative_to(base)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return hashed.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

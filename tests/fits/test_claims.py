@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from scaling_lab.fits.claims import ABSENT, CLAIMS, FAILS, HOLDS, OPEN, judge_claims, largest_in_window
+from scaling_lab.fits.claims import judge_claims
+from scaling_lab.fits.evidence import ABSENT, FAILS, HOLDS, OPEN
 from scaling_lab.fits.inconsistencies import paper_readings
+from scaling_lab.fits.judges import CLAIMS, largest_in_window
 
 
 def estimate(value: float, half: float) -> dict[str, Any]:

@@ -85,7 +85,9 @@ def test_the_critical_batch_is_the_planted_one() -> None:
     tokens = SCAN.tokens[k]
     assert SCAN.steps[k] == pytest.approx(steps_for_tokens(tokens, s_min[2], e_min[2]), rel=0.05)
     draws = bootstrap_critical_batch(found, OPTIONS)
-    assert draws.interval("alpha_B", 0.9).low <= found.alpha_B <= draws.interval("alpha_B", 0.9).high  # type: ignore[union-attr]
+    interval = draws.interval("alpha_B", 0.9)
+    assert interval is not None
+    assert interval.low <= found.alpha_B <= interval.high
 
 
 @pytest.mark.parametrize("growth", [0.0, 0.3])

@@ -134,7 +134,8 @@ class Study(Workflow):
 
     def starts(self) -> list[int]:
         """Steps at which the long run was started."""
-        return read(self.long_run / "summary.json")["started_at_steps"]  # type: ignore[no-any-return]
+        steps: list[int] = read(self.long_run / "summary.json")["started_at_steps"]
+        return steps
 
     def hold(self) -> Held:
         """Suspend the long run's trainer as soon as it has saved something, so that a fault cannot come too late."""

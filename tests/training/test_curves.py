@@ -1,6 +1,7 @@
 """Rows of the learning curve from planted histories."""
 
 import math
+from typing import Any
 
 import pytest
 from tests.conftest import run_spec
@@ -10,17 +11,17 @@ from scaling_lab.training.curves import SCHEMA, Scale, curve_table, evaluation_s
 from scaling_lab.training.history import History
 
 
-def history(spec: RunSpec, **changes: object) -> History:
+def history(spec: RunSpec, **changes: Any) -> History:
     """Losses 1 / step, a step a second, a byte a step."""
     steps = range(1, spec.steps + 1)
-    planted = {
+    planted: dict[str, Any] = {
         "losses": [1 / step for step in steps],
         "gradient_norms": [2.0] * spec.steps,
         "validation": {50: 3.0, 100: 2.0},
         "clock": {0: 0.0, 40: 40.0, 100: 100.0},
         "memory": {40: 1000, 100: 2000},
     }
-    return History(**(planted | changes))  # type: ignore[arg-type]
+    return History(**(planted | changes))
 
 
 def test_rows_carry_units_that_others_compare(spec: RunSpec) -> None:

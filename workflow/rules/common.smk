@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import hashlib
 import re
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from scaling_lab.datasets import corpus_id, source_ids
 from scaling_lab.errors import ConfigError
 from scaling_lab.experiment import load_experiment
+from scaling_lab.files import digest_of
 from scaling_lab.progress import follow_progress, hold_results_lock
 from scaling_lab.resources import (
     memory_mb,
@@ -76,8 +76,7 @@ wildcard_constraints:
 def code(*patterns):
     """Digest of package files, a parameter of cheap rules, which rerun when these say something else. Training has none."""
     found = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
-    content = b"".join(path.read_bytes() for path in sorted(found))
-    return hashlib.sha256(content).hexdigest()[:16]
+    return digest_of(found, PACKAGE)
 
 
 def study_of(wildcards):

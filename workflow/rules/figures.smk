@@ -2,7 +2,8 @@
 
 # What all figures share.
 FIGURE_CODE = [
-    f"figures/{name}.py" for name in ("draw", "drawing", "inputs", "labels", "style")
+    f"figures/{name}.py"
+    for name in "distances drawing inputs labels marks sizes style".split()
 ]
 
 
@@ -28,9 +29,7 @@ rule figure:
         mem_mb=1500,
         runtime=10,
     params:
-        code=lambda wildcards: code(
-            "figures/style.py", f"figures/{wildcards.figure}.py"
-        ),
+        code=lambda wildcards: code(*FIGURE_CODE, f"figures/{wildcards.figure}.py"),
     shell:
         "scaling-lab figure {wildcards.figure} --study {wildcards.study} --results results --output {output.svg}"
         " > {log} 2>&1"

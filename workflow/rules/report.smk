@@ -40,7 +40,13 @@ rule report:
     conda:
         "../../envs/cpu.yaml"
     params:
-        code=code("report/*.py", "report/*.j2", "report/*.css", *FIGURE_CODE),
+        code=code(
+            "report/*.py",
+            "report/*.j2",
+            "report/*.css",
+            "figures/draw.py",
+            *FIGURE_CODE,
+        ),
         studies=[f"--study {study}" for study in CONFIG.studies],
         manifests=[
             *(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from scaling_lab.figures.distances import draw_distances, label_distances
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import rounded, with_interval
 from scaling_lab.figures.style import log_counts, log_loss, new_figure, refused, size_colours, size_norm
-from scaling_lab.figures.tuning import draw_distances, label_distances
 
 STYLES = ("-", (0, (4, 2)), (0, (1, 2)))  # from the most tokens to the fewest
 

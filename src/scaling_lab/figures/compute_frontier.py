@@ -20,11 +20,9 @@ from scaling_lab.figures.style import (
     new_figure,
     refused,
 )
-from scaling_lab.science.laws import Array
 from scaling_lab.science.published import PUBLISHED
 
 EXTENSION = 3.0
-SHOWN_FROM = 0.02
 # Envelope, title, and the published exponent that its line is drawn beside.
 PANELS = (
     ("naive", "C at the runs' batch", PUBLISHED["kaplan_compute_naive"].values["alpha"]),
@@ -59,12 +57,9 @@ def compute_frontier(data: StudyData) -> Drawing:
 
 def _curves(axes: Axes, data: StudyData, drawing: Drawing) -> None:
     label = "training curves"
-    for row, curve in data.curves():
-        shown = curve["progress"] >= SHOWN_FROM
-        flops = curve["tokens"][shown] * row[f"flops_per_token_{data.flops_convention}"]
-        loss = curve["train_loss_smoothed_nats"][shown]
+    for run, flops, loss in data.falls():
         axes.plot(flops, loss, color=PALE, linewidth=0.8, zorder=1, label=label)
-        drawing.record("naive", f"training curve {row['run']}", flops=flops, loss=loss)
+        drawing.record("naive", f"training curve {run}", flops=flops, loss=loss)
         label = "_nolegend_"
 
 
@@ -75,7 +70,7 @@ def _envelope(
     if block["status"] != "ok":
         refused(axes, {title: block["reason"]})
         return
-    flops, loss, params = of_envelope(fit, name, "flops", "loss", "params")
+    flops, loss, params = fit.points_where("envelope", name, "flops", "loss", "params")
     axes.scatter(flops, loss, c=scale.to_rgba(params), s=14, zorder=4)
     drawing.record(name, "envelope", flops=flops, loss=loss, params=params)
     alpha, scale_c = block["laws"]["loss"]["alpha"], block["laws"]["loss"]["Xc"]["value"]
@@ -86,9 +81,3 @@ def _envelope(
     interval = alpha["interval"]
     bounds = f" ({interval['low']:.3f} to {interval['high']:.3f})" if interval else ""
     axes.set_title(f"{title}: exponent {alpha['value']:.3f}{bounds}\nKaplan et al. 2020: {exponent:.3f}")
-
-
-def of_envelope(fit: Fit, name: str, *columns: str) -> tuple[Array, ...]:
-    """Columns of the points of one envelope."""
-    own = fit.points["envelope"] == name
-    return tuple(fit.points[column][own] for column in columns)

@@ -21,6 +21,8 @@ from scaling_lab.tables import read_rows
 
 Columns = dict[str, NDArray[Any]]
 
+SHOWN_FROM = 0.02  # of a run: what comes before is left out of figures of many curves
+
 
 def model_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     """What tells the model of a run from others, as text."""
@@ -49,6 +51,11 @@ class Fit:
         """A parameter or derived quantity."""
         entry = {**self.record["derived"], **self.record["parameters"]}[name]
         return float(entry["value"])
+
+    def points_where(self, column: str, value: Any, *columns: str) -> tuple[Array, ...]:
+        """Columns of the points whose `column` has this value."""
+        own = self.points[column] == value
+        return tuple(self.points[name][own] for name in columns)
 
     def predict(self, variables: Mapping[str, Array], law: str | None = None) -> Array:
         """Loss in nats [n] of the fitted law."""
@@ -136,6 +143,15 @@ class StudyData:
         for row in self.runs:
             mask = curves["run"] == row["run"]
             yield row, {name: values[mask] for name, values in curves.items()}
+
+    def falls(self) -> Iterator[tuple[str, Any, Any]]:
+        """Each run with FLOPs and smoothed training loss along it, without its fall from a uniform guess, which would
+        fill a panel.
+        """
+        for row, curve in self.curves():
+            shown = curve["progress"] >= SHOWN_FROM
+            flops = curve["tokens"][shown] * row[f"flops_per_token_{self.flops_convention}"]
+            yield row["run"], flops, curve["train_loss_smoothed_nats"][shown]
 
     def fit(self, name: str) -> Fit | None:
         """A fit of the study; None when there is none, or one of other runs that an earlier configuration left."""

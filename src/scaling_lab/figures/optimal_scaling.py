@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from scaling_lab.figures.compute_frontier import of_envelope
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import Fit, StudyData
 from scaling_lab.figures.labels import flops_label, params_label
@@ -47,7 +46,7 @@ def _points_and_law(axes: Axes, quantity: str, name: str, label: str, colour: st
     block = fit.record.get(name)
     if block is None or block["status"] != "ok":
         return
-    flops, values = of_envelope(fit, name, "flops", quantity)
+    flops, values = fit.points_where("envelope", name, "flops", quantity)
     law = block["laws"][quantity]
     exponent, interval = law["exponent"]["value"], law["exponent"]["interval"]
     middle = law["in_the_middle"]

@@ -27,8 +27,6 @@ from scaling_lab.science.laws import Array
 
 # Beyond the data the law is dashed, for this factor to either side.
 EXTENSION = 3.0
-# The first steps of a run are the fall from a uniform guess: they would fill the panel.
-SHOWN_FROM = 0.02
 
 
 def power_laws(data: StudyData) -> Drawing:
@@ -63,13 +61,10 @@ def _x_label(name: str, fit: Fit, data: StudyData) -> str:
 
 def _training_curves(axes: Axes, data: StudyData, drawing: Drawing) -> None:
     label = "training curves (training loss)"
-    for row, curve in data.curves():
-        shown = curve["progress"] >= SHOWN_FROM
-        flops = curve["tokens"][shown] * row[f"flops_per_token_{data.flops_convention}"]
-        loss = curve["train_loss_smoothed_nats"][shown]
+    for run, flops, loss in data.falls():
         axes.plot(flops, loss, color=PALE, linewidth=0.9, zorder=1, label=label)
         drawing.record(
-            "compute", f"training curve {row['run']}", **{data.flops_column: flops, "train_loss_smoothed_nats": loss}
+            "compute", f"training curve {run}", **{data.flops_column: flops, "train_loss_smoothed_nats": loss}
         )
         label = "_nolegend_"
 

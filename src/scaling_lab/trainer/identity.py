@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import scaling_lab
+from scaling_lab.files import digest_of
 
 # Variables that are read when Python or a native library is loaded: later is too late.
 READ_AT_LOAD = (
@@ -22,12 +23,9 @@ READ_AT_LOAD = (
 
 
 def code_digest() -> str:
-    """Sixteen hexadecimal digits of every module of the package."""
+    """Sixteen hexadecimal digits of every module of the package, and of where it lies."""
     root = Path(scaling_lab.__file__).parent
-    hashed = hashlib.blake2b(digest_size=8)
-    for path in sorted(root.rglob("*.py")):
-        hashed.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
-    return hashed.hexdigest()
+    return digest_of(root.rglob("*.py"), Path(root.anchor))
 
 
 def surroundings_digest() -> str:
