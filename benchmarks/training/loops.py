@@ -24,7 +24,7 @@ from scaling_lab.training.run import train
 
 CUDA = torch.cuda.is_available()
 RATE, CLIP = 1e-3, 1.0
-OURS, BARE = "scaling-lab", "bare loop"
+OURS, COMPILED, BARE = "scaling-lab", "compiled", "bare loop"
 
 
 def clock() -> float:
@@ -64,10 +64,11 @@ def run_spec(size: Size, steps: int) -> RunSpec:
 def engines() -> dict[str, Callable[[Size, Path], Callable[[int], float]]]:
     """Functions of a size and a token store that prepare a loop; which gives seconds per step for a number of steps."""
     peers = {name: partial(prepare_peer, name) for name in available()}
-    return {OURS: prepare_ours, BARE: prepare_bare, **peers}
+    ours = {OURS: prepare_ours, COMPILED: partial(prepare_ours, compile=True), BARE: prepare_bare}
+    return ours | peers
 
 
-def ours(size: Size, dataset: Path, steps: int) -> float:
+def ours(size: Size, dataset: Path, steps: int, compile: bool = False) -> float:
     """Seconds per step of `training.run.train` as users run it, after the first call into Lightning."""
     ends: list[tuple[int, float]] = []
     original = LanguageModel.training_step
@@ -80,14 +81,14 @@ def ours(size: Size, dataset: Path, steps: int) -> float:
     LanguageModel.training_step = timed  # type: ignore[method-assign]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            train(run_spec(size, steps + 16), dataset, Path(folder), threads=torch.get_num_threads())
+            train(run_spec(size, steps + 16), dataset, Path(folder), threads=torch.get_num_threads(), compile=compile)
     finally:
         LanguageModel.training_step = original  # type: ignore[method-assign]
     return (ends[-1][1] - ends[0][1]) / sum(count for count, _ in ends[1:])
 
 
-def prepare_ours(size: Size, dataset: Path) -> Callable[[int], float]:
-    return partial(ours, size, dataset)
+def prepare_ours(size: Size, dataset: Path, compile: bool = False) -> Callable[[int], float]:
+    return partial(ours, size, dataset, compile=compile)
 
 
 def prepare_bare(size: Size, dataset: Path) -> Callable[[int], float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from loops import BARE, CUDA, OURS, clock, engines, run_spec
+from loops import BARE, COMPILED, CUDA, OURS, clock, engines, run_spec
 from peers import Size
 
 from scaling_lab.training.models.products import times_transposed
@@ -108,13 +108,14 @@ def report(size: Size, found: dict[str, list[float]], peak: float) -> str:
     seconds = {engine: statistics.median(values) for engine, values in found.items()}
     flops = run_spec(size, 1).flops("matmul") / seconds[OURS]
     overhead = statistics.median(a / b for a, b in zip(found[OURS], found[BARE], strict=True)) - 1
-    peers = [engine for engine in found if engine not in (OURS, BARE)]
+    gain = statistics.median(a / b for a, b in zip(found[OURS], found[COMPILED], strict=True))
+    peers = [engine for engine in found if engine not in (OURS, COMPILED, BARE)]
     fastest = [min(values) for values in zip(*(found[peer] for peer in peers), strict=True)]
     ratio = statistics.median(best / a for best, a in zip(fastest, found[OURS], strict=True))
     rates = " | ".join(f"{size.batch_tokens / value / 1e3:.3g}" for value in seconds.values())
     params = run_spec(size, 1).architecture.shape.params_non_embedding
     name = f"{size.n_layer} x {size.d_model}"
-    return f"| {name} | {params:.2g} | {rates} | {ratio:.2f} | {overhead:+.1%} | {flops / peak:.0%} |"
+    return f"| {name} | {params:.2g} | {rates} | {ratio:.2f} | {overhead:+.1%} | {gain:.2f} | {flops / peak:.0%} |"
 
 
 def main() -> None:
@@ -127,8 +128,10 @@ def main() -> None:
     peak = peak_flops()
     device = torch.cuda.get_device_name() if CUDA else f"{cpu_name()}, {torch.get_num_threads()} thread"
     print(f"{device}, torch {torch.__version__}, peak {peak / 1e9:.0f} GFLOP/s; thousand tokens per second")
-    print(f"| layers x width | N | {' | '.join(engines())} | to the fastest peer | Lightning | share of peak |")
-    print("|---|---|" + "---|" * (len(engines()) + 3))
+    print(
+        f"| layers x width | N | {' | '.join(engines())} | to the fastest peer | Lightning | compiled | share of peak |"
+    )
+    print("|---|---|" + "---|" * (len(engines()) + 4))
     for index in arguments.sizes if arguments.sizes is not None else range(len(ladder)):
         print(report(ladder[index], measure(ladder[index], arguments.seconds, arguments.rounds), peak), flush=True)
 

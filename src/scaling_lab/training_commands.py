@@ -20,6 +20,8 @@ Strategy = Annotated[
     str, typer.Option(help="auto, ddp or fsdp: how devices share a run", envvar="SCALING_LAB_STRATEGY")
 ]
 
+Compile = Annotated[bool, typer.Option(help="compile the blocks of Transformers", envvar="SCALING_LAB_COMPILE")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -37,6 +39,7 @@ def train(
     checkpoint_tokens: CheckpointTokens = None,
     devices: Devices = 1,
     strategy: Strategy = "auto",
+    compile: Compile = False,
 ) -> None:
     """Train the run of a spec.json, in its folder; goes on from its checkpoint, or from that of its trunk.
 
@@ -45,7 +48,7 @@ def train(
     from scaling_lab.finished import adopt_finished, keep_finished
 
     files = {"spec": str(spec), "trunk": trunk and str(trunk), "dataset": str(dataset)}
-    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy)
+    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy, compile)
     if not adopt_finished(spec.parent, dataset):
         _perform("train", files, execution)
         keep_finished(spec.parent, dataset)
@@ -62,11 +65,12 @@ def train_trunk(
     checkpoint_tokens: CheckpointTokens = None,
     devices: Devices = 1,
     strategy: Strategy = "auto",
+    compile: Compile = False,
     output: Output,
 ) -> None:
     """Train a segment of the constant-rate trunk that runs of several horizons share. Signals: as `train`."""
     files = {"spec": str(spec), "start": start and str(start), "dataset": str(dataset), "manifest": str(output)}
-    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy)
+    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy, compile)
     _perform("train_trunk", files | {"tokens": tokens}, execution)
 
 
@@ -78,12 +82,14 @@ def simulate(spec: Path) -> None:
     simulate(RunSpec.from_json(spec.read_text(encoding="utf-8")), spec.parent)
 
 
-def _execution(threads: int, seconds: float, tokens: int | None, devices: int, strategy: str) -> dict[str, Any]:
+def _execution(
+    threads: int, seconds: float, tokens: int | None, devices: int, strategy: str, compile: bool
+) -> dict[str, Any]:
     """Fields of `training.engine.Execution`, checked as the keys of the configuration that they are."""
     from scaling_lab.config import Config, parse_config
 
-    names = ("threads", "checkpoint_seconds", "checkpoint_tokens", "devices", "strategy")
-    fields = dict(zip(names, (threads, seconds, tokens, devices, strategy), strict=True))
+    names = ("threads", "checkpoint_seconds", "checkpoint_tokens", "devices", "strategy", "compile")
+    fields = dict(zip(names, (threads, seconds, tokens, devices, strategy, compile), strict=True))
     return parse_config(Config, fields, "train").model_dump(include=set(names))
 
 

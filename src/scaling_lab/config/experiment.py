@@ -51,6 +51,11 @@ class Config(DataConfig):
     strategy: Strategy = Field(
         default="auto", description="how several devices share a run: ddp (auto), or fsdp, which shards the weights"
     )
+    compile: bool = Field(
+        default=False,
+        description="torch.compile the blocks of Transformers, for runs of many minutes on a GPU; on a CPU slower"
+        " (benchmarks/training); execution only",
+    )
 
     @model_validator(mode="after")
     def _devices_are_the_gpus(self) -> Self:

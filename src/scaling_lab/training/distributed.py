@@ -17,6 +17,7 @@ from torch.distributed.fsdp import fully_shard
 
 from scaling_lab.errors import ConfigError
 from scaling_lab.spec import RunSpec
+from scaling_lab.training.compilation import blocks_of
 
 
 def is_first_process() -> bool:
@@ -53,7 +54,6 @@ def make_strategy(name: str, devices: int) -> Strategy | str:
 
 def shard(model: nn.Module, mesh: DeviceMesh) -> None:
     """Shard the parameters over the devices of `mesh`: each block on its own, gathered when it is its turn."""
-    for blocks in (module for module in model.modules() if isinstance(module, nn.ModuleList)):
-        for block in blocks:
-            fully_shard(block, mesh=mesh)
+    for block in blocks_of(model):
+        fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)

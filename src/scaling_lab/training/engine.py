@@ -23,6 +23,7 @@ from scaling_lab.errors import TrainingError
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.callbacks import Checkpointer, Progress
 from scaling_lab.training.checkpoints import latest_checkpoint
+from scaling_lab.training.compilation import compile_blocks
 from scaling_lab.training.curves import evaluation_steps
 from scaling_lab.training.data import TokenDataModule, evaluation_windows
 from scaling_lab.training.distributed import check_devices, end_with_the_first_process, is_first_process, make_strategy
@@ -44,6 +45,7 @@ class Execution:
     checkpoint_tokens: int | None = None
     devices: int = 1
     strategy: Strategy = "auto"
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def training(spec: RunSpec, dataset: Path, folder: Path, execution: Execution, s
         recorder = _recorder(spec, store)
         pl.seed_everything(spec.seed, workers=True, verbose=False)
         module = LanguageModel(spec, stop_requested=lambda: execution.devices == 1 and bool(request))
+        if execution.compile:
+            compile_blocks(module.model)
         checkpointer = _checkpointer(spec, folder, recorder, request, execution)
         progress = Progress(folder / "progress.json", recorder)
         trainer = _trainer(spec, folder, [recorder, checkpointer, progress], execution)
