@@ -128,9 +128,8 @@ def main() -> None:
     peak = peak_flops()
     device = torch.cuda.get_device_name() if CUDA else f"{cpu_name()}, {torch.get_num_threads()} thread"
     print(f"{device}, torch {torch.__version__}, peak {peak / 1e9:.0f} GFLOP/s; thousand tokens per second")
-    print(
-        f"| layers x width | N | {' | '.join(engines())} | to the fastest peer | Lightning | compiled | share of peak |"
-    )
+    rates, ratios = " | ".join(engines()), "to the fastest peer | Lightning | compiling gains | share of peak"
+    print(f"| layers x width | N | {rates} | {ratios} |")
     print("|---|---|" + "---|" * (len(engines()) + 4))
     for index in arguments.sizes if arguments.sizes is not None else range(len(ladder)):
         print(report(ladder[index], measure(ladder[index], arguments.seconds, arguments.rounds), peak), flush=True)
