@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import StudyData
 from scaling_lab.figures.labels import flops_words, loss_label, params_label
-from scaling_lab.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, log_counts, new_figure, refused
+from scaling_lab.figures.marks import say_missing
+from scaling_lab.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, log_counts, new_figure
 
 _RULES = {
     "isoflop_parabola": "Approach 2",
@@ -26,7 +27,7 @@ def head_to_head(data: StudyData) -> Drawing:
     fit = data.fit("head_to_head")
     figure, (axes,) = new_figure(1, 9.5, 5.4)
     drawing = Drawing(figure)
-    if fit is not None and fit.ok:
+    if not say_missing(axes, fit, "head to head") and fit is not None:
         _predictions(axes, fit.record["predictions"], drawing)
         trained = fit.record["trained"]
         params, loss = (np.array([row[name] for row in trained], dtype=float) for name in ("params", "loss"))
@@ -38,11 +39,9 @@ def head_to_head(data: StudyData) -> Drawing:
             f"{fit.record['times_the_largest_below']:.2f} times the largest run that the laws know",
             fontsize=11,
         )
-    elif fit is not None:
-        refused(axes, {"head to head": fit.reason}, 60)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     log_counts(axes)
     axes.set(xlabel=params_label(data.params_column), ylabel=loss_label(data.loss_column))
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return drawing
 
 

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 
 from scaling_lab.figures.drawing import Drawing
 from scaling_lab.figures.inputs import StudyData
-from scaling_lab.figures.style import BLUE, GREY, INK, new_figure, refused
+from scaling_lab.figures.marks import say_missing
+from scaling_lab.figures.style import BLUE, GREY, INK, new_figure
 
 HARMFUL = 1.25  # the length from which Hoffmann et al. 2022 find clear harm
 
@@ -23,20 +24,19 @@ def overshoot(data: StudyData) -> Drawing:
     axes.axvline(HARMFUL, color=GREY, linewidth=1, linestyle="--")
     axes.text(HARMFUL, 0.98, " clear harm above 1.25 in\n Hoffmann et al. 2022", transform=axes.get_xaxis_transform(),
               fontsize=10, va="top", color="#5A5A5A")  # fmt: skip
+    missing = say_missing(axes, fit, "overshoot")
     if fit is not None:
         period, excess = fit.points["P"].astype(float), 100 * np.expm1(fit.points["excess"].astype(float))
         axes.plot(period, excess, "o", color=BLUE, alpha=0.6, label="a run against its matched one")
         drawing.record("excess", "runs", length=period, excess_percent=excess)
-        if fit.ok:
+        if not missing:
             _means(axes, fit.record["periods"], data.level, drawing)
-        else:
-            refused(axes, {"overshoot": fit.reason}, 60)
+        axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.86))
     axes.set(xlabel="length of the cosine over that of the run", ylabel="loss above the matched run, %")
     axes.set_xscale("log")
     ticks = [1, 1.25, 1.5, 2, 3, 5]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
     axes.set_xticks([], minor=True)
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.86))
     return drawing
 
 
