@@ -128,4 +128,4 @@ def test_a_batch_that_devices_cannot_share_is_refused_before_training(
 def test_shards_and_early_stopping_do_not_go_together() -> None:
     spec = run_spec(stopping={"every_tokens": 1280, "patience": 1})
     with pytest.raises(ConfigError, match="strategy: fsdp cannot keep the best weights of early stopping"):
-        check_devices(spec, 1, "fsdp")
+        check_devices(spec, 1, 1, "fsdp")
