@@ -27,7 +27,7 @@ CHECKPOINT_VARIABLE = "SCALING_LAB_RESUME"
 # One task on each node after the first, with all that the job has there. `--overlap`: the step shares with others;
 # one that fails, or that is interrupted, ends all.
 SRUN = (
-    "srun", "--overlap", "--relative=1", "--ntasks-per-node=1", "--mem=0", "--cpu-bind=none", "--mpi=none",
+    "srun", "--quiet", "--overlap", "--relative=1", "--ntasks-per-node=1", "--mem=0", "--cpu-bind=none", "--mpi=none",
     "--kill-on-bad-exit=1", "--quit-on-interrupt", "--job-name=other_nodes",
 )  # fmt: skip
 RANKED = ("sh", "-c", 'export NODE_RANK=$((SLURM_PROCID + 1)); exec "$@"', "sh")
