@@ -1,5 +1,6 @@
 """A small real token store, made from the packaged sample, and specs of runs on it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,24 @@ def run_spec(**changes: Any) -> RunSpec:
 def spec() -> RunSpec:
     """The default small run."""
     return run_spec()
+
+
+# `srun` of a SLURM whose nodes are this machine: the command alone, as the task of the second node.
+PRETENDED = {
+    "squeue": "echo 2",
+    "scontrol": "echo NodeName=n1 NodeAddr=127.0.0.1 NodeHostName=host",
+    "srun": 'while [ "$1" != sh ]; do shift; done; SLURM_PROCID=0 exec "$@"',
+}
+
+
+@pytest.fixture
+def job_of_two_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a SLURM job of two nodes, as far as it is asked for; tests/slurm has a real one."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, script in PRETENDED.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setenv("SLURMD_NODENAME", "n1")

@@ -32,6 +32,8 @@ STUDIES = REPOSITORY / "config" / "studies"
         ({"tokenizer": {"kind": "bpe", "vocab_size": 12}}, "tokenizer.vocab_size: .*257"),
         ({"training": {"learning_rate": {"coefficient": float("nan")}}}, "learning_rate.coefficient: .*finite"),
         ({"devices": 0}, r"devices: .*greater than or equal to 1 \(got 0\)"),
+        ({"nodes": 0}, r"nodes: .*greater than or equal to 1 \(got 0\)"),
+        ({"devices": 2, "resources": {"gpus": 1}}, r"resources.gpus: 1 GPUs are asked for and devices: 2 are used"),
         ({"strategy": "ddpp"}, "strategy: .*'auto', 'ddp' or 'fsdp'"),
         ({"training": {"micro_batches": 0}}, "training.micro_batches: .*greater than or equal to 1"),
         ({"training": {"stopping": {"patience": 3}}}, "training.stopping.every_tokens: Field required"),
@@ -56,6 +58,9 @@ def test_a_block_takes_tokens_or_budgets() -> None:
 def test_devices_that_cannot_share_a_batch_are_named_at_parse_time() -> None:
     with pytest.raises(ConfigError, match=r"devices: 7 do not divide the \d+ sequences of a batch of run L1d8"):
         load_experiment({"devices": 7, "studies": ["smoke"]}, STUDIES)
+    message = r"nodes: 2 with devices: 7 each do not divide the \d+ sequences"
+    with pytest.raises(ConfigError, match=message):
+        load_experiment({"nodes": 2, "devices": 7, "studies": ["smoke"]}, STUDIES)
 
 
 def test_an_unknown_study_is_named_beside_the_known_ones() -> None:

@@ -7,10 +7,13 @@ from scaling_lab.experiment import load_experiment
 from scaling_lab.resources import (
     START_UP_SECONDS,
     expected_seconds,
+    gpus_of_each_node,
+    gpus_of_the_job,
     memory_mb,
     pack,
     priority,
     runtime_minutes,
+    tasks,
     threads,
     trunk_pack,
 )
@@ -69,6 +72,7 @@ def test_packs_by_expected_time(spec: RunSpec) -> None:
     assert pack(run_spec(tokens=128 * 10**8), CORE) is None
     assert pack(spec, GPU) == "train_seconds"
     assert pack(spec, Config(devices=2)) is None
+    assert pack(spec, Config(nodes=2)) is None
 
 
 def test_all_segments_of_a_trunk_are_packed_by_its_whole_length(spec: RunSpec) -> None:
@@ -83,3 +87,17 @@ def test_processes_that_share_a_run_each_ask_for_memory_and_a_processor(spec: Ru
     two = Config(devices=2)
     assert memory_mb(spec, two) == pytest.approx(2 * memory_mb(spec, CORE), rel=0.01)
     assert (threads(CORE), threads(two), threads(Config(devices=2, threads=8))) == (1, 2, 8)
+
+
+def test_each_of_several_nodes_asks_for_what_one_would(spec: RunSpec) -> None:
+    one, four = (
+        Config(nodes=nodes, devices=2, threads=6, resources=ResourcesConfig(gpus=2, flops_per_second=1e6))
+        for nodes in (1, 4)
+    )
+    assert (memory_mb(spec, four), threads(four)) == (memory_mb(spec, one), threads(one))
+    seconds = [expected_seconds(spec, config) - START_UP_SECONDS for config in (one, four)]
+    assert seconds[1] == pytest.approx(seconds[0] / 4)
+    assert (gpus_of_the_job(one), gpus_of_each_node(one), tasks(one)) == (2, None, None)
+    assert (gpus_of_the_job(four), gpus_of_each_node(four), tasks(four)) == (0, "gpu:2", None)
+    on_processors = Config(nodes=4, devices=2)
+    assert (gpus_of_the_job(on_processors), gpus_of_each_node(on_processors), tasks(on_processors)) == (0, None, 4)

@@ -84,7 +84,7 @@ def load_experiment(raw: Mapping[str, Any], study_folder: Path) -> Experiment:
     settings = {name: study_settings(study, config, f"config/studies/{name}.yaml") for name, study in studies.items()}
     experiment = Experiment(config, studies, settings)
     for spec in experiment.runs.values():
-        spec.check_devices(config.devices)
+        spec.check_devices(config.devices, config.nodes)
     return experiment
 
 

@@ -4,11 +4,11 @@ Snakemake removes the outputs of a job when another member of its group fails. A
 what was once trained there, on the same tokens, is the run.
 """
 
-import os
 import shutil
 from pathlib import Path
 
 from scaling_lab.files import atomic_path, sha256_of
+from scaling_lab.processes import is_first_process
 
 OUTPUTS = ("metrics.parquet", "summary.json")
 
@@ -16,9 +16,9 @@ OUTPUTS = ("metrics.parquet", "summary.json")
 def keep_finished(run_dir: Path, manifest: Path) -> None:
     """Copy the outputs of a run to `finished/` in its folder, under the digest of the tokens that it was trained on.
 
-    Processes that Lightning started for further devices have written nothing, and keep nothing.
+    Processes that were started for further devices and nodes have written nothing, and keep nothing.
     """
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if not is_first_process():
         return
     for name in OUTPUTS:
         _copy(run_dir / name, _store(run_dir, manifest) / name)

@@ -24,7 +24,7 @@ def expected_seconds(spec: RunSpec, config: Config) -> float:
     All of the run, also where its trunk is there: without the trunk's checkpoint all of it is trained.
     """
     flops = work(spec.flops("matmul"), spec.tokens) - START_UP_FLOPS
-    return START_UP_SECONDS + flops / (config.resources.flops_per_second * config.devices)
+    return START_UP_SECONDS + flops / (config.resources.flops_per_second * config.devices * config.nodes)
 
 
 def runtime_minutes(spec: RunSpec, config: Config, attempt: int = 1) -> int:
@@ -34,7 +34,7 @@ def runtime_minutes(spec: RunSpec, config: Config, attempt: int = 1) -> int:
 
 def memory_mb(spec: RunSpec, config: Config, attempt: int = 1) -> int:
     """Megabytes to ask for: the libraries, weights with gradients (of micro-batches twice) and two moments, activations
-    and the tokens, in each of the processes that share the run.
+    and the tokens, in each of the processes that share the run on a node.
     """
     a = spec.architecture
     weights = (16 if spec.micro_batches == 1 else 20) * a.shape.params_total
@@ -44,8 +44,23 @@ def memory_mb(spec: RunSpec, config: Config, attempt: int = 1) -> int:
 
 
 def threads(config: Config) -> int:
-    """Processors to ask for: at least one for each process that shares a run."""
+    """Processors to ask for on each node: at least one for each process that shares a run there."""
     return max(config.threads, config.devices)
+
+
+def gpus_of_the_job(config: Config) -> int:
+    """GPUs to ask for as a number for the whole job, which SLURM may spread unevenly: of a job on one node."""
+    return config.resources.gpus if config.nodes == 1 else 0
+
+
+def gpus_of_each_node(config: Config) -> str | None:
+    """GPUs to ask for on each of several nodes, as `gres`."""
+    return f"gpu:{config.resources.gpus}" if config.nodes > 1 and config.resources.gpus else None
+
+
+def tasks(config: Config) -> int | None:
+    """Tasks of a job, one for each node; none to ask for with GPUs, where the plugin takes it for tasks of each GPU."""
+    return None if config.resources.gpus else config.nodes
 
 
 def _factor(attempt: int) -> int:
@@ -56,9 +71,9 @@ def pack(spec: RunSpec, config: Config, job: str = "train") -> str | None:
     """Group whose members may share an allocation, `train_seconds` or `train_minutes`; none for longer runs.
 
     How many share one is `group-components` of the profile; they train one after another (profiles/README.md). Runs of
-    several devices never share.
+    several devices or nodes never share.
     """
-    if config.devices > 1:
+    if config.devices * config.nodes > 1:
         return None
     expected = expected_seconds(spec, config)
     return next((f"{job}_{name}" for name, limit in PACKED_SECONDS.items() if expected < limit), None)

@@ -220,11 +220,12 @@ class RunSpec(Frozen):
         """Tokens of text that the run reads: the unique ones."""
         return self.unique_tokens or self.tokens
 
-    def check_devices(self, devices: int) -> None:
-        """Raise ConfigError where the batch cannot be shared by so many devices."""
-        if self.sequences % (self.micro_batches * devices):
+    def check_devices(self, devices: int, nodes: int = 1) -> None:
+        """Raise ConfigError where the batch cannot be shared by so many devices of so many nodes."""
+        if self.sequences % (self.micro_batches * devices * nodes):
+            keys = f"devices: {devices}" if nodes == 1 else f"nodes: {nodes} with devices: {devices} each"
             raise ConfigError(
-                f"devices: {devices} do not divide the {self.sequences} sequences of a batch of run {self.run_id}"
+                f"{keys} do not divide the {self.sequences} sequences of a batch of run {self.run_id}"
                 f" (batch_tokens = {self.batch_tokens}, micro_batches = {self.micro_batches})"
             )
 

@@ -8,14 +8,15 @@ import typer
 from scaling_lab.study_commands import Output
 
 TokenManifest = Annotated[Path, typer.Option(help="manifest.json of the token store")]
-Threads = Annotated[int, typer.Option(help="over all devices")]
+Threads = Annotated[int, typer.Option(help="over all devices of a node")]
 CheckpointSeconds = Annotated[
     float, typer.Option(help="wall time between checkpoints", envvar="SCALING_LAB_CHECKPOINT_SECONDS")
 ]
 CheckpointTokens = Annotated[
     int | None, typer.Option(help="tokens between checkpoints", envvar="SCALING_LAB_CHECKPOINT_TOKENS")
 ]
-Devices = Annotated[int, typer.Option(help="GPUs, or processes on a CPU", envvar="SCALING_LAB_DEVICES")]
+Devices = Annotated[int, typer.Option(help="GPUs of a node, or processes on a CPU", envvar="SCALING_LAB_DEVICES")]
+Nodes = Annotated[int, typer.Option(help="nodes of the SLURM job that this runs in", envvar="SCALING_LAB_NODES")]
 Strategy = Annotated[
     str, typer.Option(help="auto, ddp or fsdp: how devices share a run", envvar="SCALING_LAB_STRATEGY")
 ]
@@ -38,6 +39,7 @@ def train(
     checkpoint_seconds: CheckpointSeconds = 30,
     checkpoint_tokens: CheckpointTokens = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     strategy: Strategy = "auto",
     compile: Compile = False,
 ) -> None:
@@ -48,7 +50,15 @@ def train(
     from scaling_lab.finished import adopt_finished, keep_finished
 
     files = {"spec": str(spec), "trunk": trunk and str(trunk), "dataset": str(dataset)}
-    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy, compile)
+    execution = _execution(
+        threads=threads,
+        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_tokens=checkpoint_tokens,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        compile=compile,
+    )
     if not adopt_finished(spec.parent, dataset):
         _perform("train", files, execution)
         keep_finished(spec.parent, dataset)
@@ -64,13 +74,22 @@ def train_trunk(
     checkpoint_seconds: CheckpointSeconds = 30,
     checkpoint_tokens: CheckpointTokens = None,
     devices: Devices = 1,
+    nodes: Nodes = 1,
     strategy: Strategy = "auto",
     compile: Compile = False,
     output: Output,
 ) -> None:
     """Train a segment of the constant-rate trunk that runs of several horizons share. Signals: as `train`."""
     files = {"spec": str(spec), "start": start and str(start), "dataset": str(dataset), "manifest": str(output)}
-    execution = _execution(threads, checkpoint_seconds, checkpoint_tokens, devices, strategy, compile)
+    execution = _execution(
+        threads=threads,
+        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_tokens=checkpoint_tokens,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        compile=compile,
+    )
     _perform("train_trunk", files | {"tokens": tokens}, execution)
 
 
@@ -82,15 +101,11 @@ def simulate(spec: Path) -> None:
     simulate(RunSpec.from_json(spec.read_text(encoding="utf-8")), spec.parent)
 
 
-def _execution(
-    threads: int, seconds: float, tokens: int | None, devices: int, strategy: str, compile: bool
-) -> dict[str, Any]:
+def _execution(**fields: Any) -> dict[str, Any]:
     """Fields of `training.engine.Execution`, checked as the keys of the configuration that they are."""
     from scaling_lab.config import Config, parse_config
 
-    names = ("threads", "checkpoint_seconds", "checkpoint_tokens", "devices", "strategy", "compile")
-    fields = dict(zip(names, (threads, seconds, tokens, devices, strategy, compile), strict=True))
-    return parse_config(Config, fields, "train").model_dump(include=set(names))
+    return parse_config(Config, fields, "train").model_dump(include=set(fields))
 
 
 def _perform(job: str, files: dict[str, Any], execution: dict[str, Any]) -> None:

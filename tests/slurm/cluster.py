@@ -165,7 +165,7 @@ class Cluster:
                 os.killpg(int(path.name.removesuffix(".user")), signal.SIGKILL)
             path.unlink()
         call("timeout", "5", "scancel", "--user=root", check=False)
-        for process in _processes_with(f"SLURM_CLUSTER_NAME={NAME}"):
+        for process in processes_with(f"SLURM_CLUSTER_NAME={NAME}"):
             _kill(process)
 
     def note_user(self, group: int) -> None:
@@ -197,7 +197,7 @@ class Cluster:
         os.kill(daemon, signal.SIGKILL)
         for job in call("squeue", "--noheader", f"--nodelist={node}", "--format=%i").split():
             stewards = [int(pid) for pid in call("pgrep", "-f", rf"^slurmstepd: \[{job}\.", check=False).split()]
-            for process in (*stewards, *_processes_with(f"SLURM_CLUSTER_NAME={NAME}", f"SLURM_JOB_ID={job}")):
+            for process in (*stewards, *processes_with(f"SLURM_CLUSTER_NAME={NAME}", f"SLURM_JOB_ID={job}")):
                 _kill(process)
 
     def nodes(self) -> dict[str, str]:
@@ -345,7 +345,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _processes_with(*variables: str) -> list[int]:
+def processes_with(*variables: str) -> list[int]:
     """Processes that were started with all these variables, `NAME=value`, in their environment."""
     wanted, found = set(variables), []
     for path in Path("/proc").glob("[0-9]*/environ"):

@@ -139,9 +139,9 @@ class Study(Workflow):
 
     def hold(self) -> Held:
         """Suspend the long run's trainer as soon as it has saved something, so that a fault cannot come too late."""
-        progress = self.long_run / "progress.json"
-        wait_until(lambda: any(self.long_run.glob("checkpoints/*.ckpt")) and progress.exists(), "a checkpoint", LIMIT_S)
-        trainer = int(read(progress)["pid"])
+        saved_and_told = ("checkpoints/*.ckpt", "progress.json")
+        wait_until(lambda: all(any(self.long_run.glob(name)) for name in saved_and_told), "a checkpoint", LIMIT_S)
+        trainer = int(read(self.long_run / "progress.json")["pid"])
         os.kill(trainer, signal.SIGSTOP)
         saved = max(int(path.name.split("-")[0]) for path in self.long_run.glob("checkpoints/*.ckpt"))
         return Held(trainer, self.job(), saved)

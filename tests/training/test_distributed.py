@@ -1,4 +1,7 @@
-"""Two gloo processes on a CPU: the losses of one process, the files of one, and the same answer to a signal."""
+"""Two gloo processes on a CPU: the losses of one process, the files of one, and the same answer to a signal.
+
+Nodes are pretended (tests/slurm has real ones): the second process is then started by `srun`, not by Lightning.
+"""
 
 import json
 import signal
@@ -42,11 +45,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_processes_train_what_one_does(dataset: Path, tmp_path: Path, strategy: str) -> None:
+@pytest.mark.parametrize(("strategy", "of"), [("ddp", "--devices"), ("fsdp", "--devices"), ("fsdp", "--nodes")])
+@pytest.mark.usefixtures("job_of_two_nodes")
+def test_two_processes_train_what_one_does(dataset: Path, tmp_path: Path, strategy: str, of: str) -> None:
     spec = run_spec(**SPEC)
     train(spec, dataset, tmp_path / "one", threads=1)
-    options = ("--devices", "2", "--strategy", strategy)
+    options = (of, "2", "--strategy", strategy)
     result = subprocess.run(
         command(spec, tmp_path / "two", dataset, *options), capture_output=True, text=True, timeout=240
     )
@@ -128,4 +132,4 @@ def test_a_batch_that_devices_cannot_share_is_refused_before_training(
 def test_shards_and_early_stopping_do_not_go_together() -> None:
     spec = run_spec(stopping={"every_tokens": 1280, "patience": 1})
     with pytest.raises(ConfigError, match="strategy: fsdp cannot keep the best weights of early stopping"):
-        check_devices(spec, 1, "fsdp")
+        check_devices(spec, 1, 1, "fsdp")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.workflow.conftest import SMOKE, Workflow
+from tests.workflow.conftest import SMOKE, Workflow, copy_repository
 
 from scaling_lab.corpus.sources import read_sample
 
@@ -37,3 +37,13 @@ def test_a_bad_text_is_named_and_what_was_finished_stays(
     assert all(message in line for message in messages), line
     assert "Traceback" not in result.stdout
     assert {p: p.stat().st_mtime_ns for p in finished} == finished
+
+
+def test_several_nodes_without_slurm_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    workflow = copy_repository(tmp_path / "clone")
+    overlay = "{nodes: 2, training: {batch: {coefficient: 128, exponent: 0}}}"
+    (workflow.root / "nodes.yaml").write_text(overlay)
+    result = workflow.snakemake(*SMOKE, "nodes.yaml")
+    assert result.returncode != 0
+    assert "nodes: 2 are asked for, and this is no process of a SLURM job; allowed: 1, or `--prof" in result.stdout
+    assert not list(workflow.root.glob("results/*/*"))

@@ -10,12 +10,16 @@ from scaling_lab.datasets import corpus_id, source_ids
 from scaling_lab.errors import ConfigError
 from scaling_lab.experiment import load_experiment
 from scaling_lab.files import digest_of
+from scaling_lab.nodes import check_nodes
 from scaling_lab.progress import follow_progress, hold_results_lock
 from scaling_lab.resources import (
+    gpus_of_each_node,
+    gpus_of_the_job,
     memory_mb,
     pack,
     priority,
     runtime_minutes,
+    tasks,
     threads,
     trunk_pack,
     trunk_priority,
@@ -54,7 +58,7 @@ PACKAGE = Path(workflow.basedir) / "src" / "scaling_lab"
 # How training is executed is told by the environment and not by a parameter: a change must not train anything again.
 EXECUTION = "".join(
     f" SCALING_LAB_{key.upper()}={value}"
-    for key in ("checkpoint_seconds", "checkpoint_tokens", "devices", "strategy", "compile")
+    for key in ("checkpoint_seconds", "checkpoint_tokens", "devices", "nodes", "strategy", "compile")
     if (value := getattr(CONFIG, key)) is not None
 )
 
@@ -159,4 +163,6 @@ onstart:
         correct_plugin(Path(workflow.executor_settings.logdir))
         if settle_queue(Path(workflow.executor_settings.logdir)):
             start_again()
+    elif not CONFIG.simulate:
+        check_nodes(CONFIG.nodes)
     follow_progress(RUNS, Path("results"))

@@ -60,7 +60,10 @@ rule train_trunk:
         runtime=lambda wildcards, attempt: runtime_minutes(
             segment_of(wildcards), CONFIG, attempt
         ),
-        gpu=CONFIG.resources.gpus,
+        gpu=gpus_of_the_job(CONFIG),
+        gres=gpus_of_each_node(CONFIG),
+        nodes=CONFIG.nodes,
+        tasks=tasks(CONFIG),
         pack_place=1,
         mpi=0,  # as for runs, below
     shell:
@@ -95,7 +98,10 @@ rule train:
         runtime=lambda wildcards, attempt: runtime_minutes(
             spec_of(wildcards), CONFIG, attempt
         ),
-        gpu=CONFIG.resources.gpus,
+        gpu=gpus_of_the_job(CONFIG),
+        gres=gpus_of_each_node(CONFIG),
+        nodes=CONFIG.nodes,
+        tasks=tasks(CONFIG),
         pack_place=1,
         mpi=0,  # no srun around each run of a pack: they share one trainer server (profiles/README.md)
     shell:

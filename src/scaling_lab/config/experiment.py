@@ -21,7 +21,7 @@ class ResourcesConfig(Frozen):
         description="training FLOP/s of one core or GPU: `scaling-lab dry-run` prints what finished runs reached",
     )
     time_margin: float = Field(default=3, ge=1, le=100, description="time asked for over time expected")
-    gpus: int = Field(default=0, ge=0, description="GPUs of one training job; 0 trains on processors")
+    gpus: int = Field(default=0, ge=0, description="GPUs of one training job on each of its nodes; 0 trains on CPUs")
 
 
 class Config(DataConfig):
@@ -38,8 +38,8 @@ class Config(DataConfig):
     threads: int = Field(
         default=1,
         ge=1,
-        description="threads of one training job, over all its processes; more than 1 pay only where runs are fewer"
-        " than cores and large (benchmarks/training); not part of a run's identity",
+        description="threads of one training job on each of its nodes, over its processes there; more than 1 pay only"
+        " where runs are fewer than cores and large (benchmarks/training); not part of a run's identity",
     )
     checkpoint_seconds: float = Field(
         default=30, ge=0, description="wall time between checkpoints; not part of a run's identity either"
@@ -47,7 +47,12 @@ class Config(DataConfig):
     checkpoint_tokens: int | None = Field(
         default=None, ge=1, description="tokens between checkpoints, besides those by wall time; execution only as well"
     )
-    devices: int = Field(default=1, ge=1, description="GPUs (on a CPU: processes) of one training job; execution only")
+    devices: int = Field(
+        default=1, ge=1, description="GPUs (on a CPU: processes) of one training job on each node; execution only"
+    )
+    nodes: int = Field(
+        default=1, ge=1, description="nodes of one training job, on SLURM where more than 1; execution only as well"
+    )
     strategy: Strategy = Field(
         default="auto", description="how several devices share a run: ddp (auto), or fsdp, which shards the weights"
     )

@@ -1,6 +1,5 @@
 """After the fork: the child becomes the client's process in all but its id, trains, and ends."""
 
-import ctypes
 import os
 import signal
 import sys
@@ -9,9 +8,8 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from scaling_lab.errors import reported_errors
+from scaling_lab.processes import signal_when_parent_dies
 from scaling_lab.trainer.protocol import FORWARDED, STREAMS, Request
-
-_PR_SET_PDEATHSIG = 1
 
 
 def become(request: Request, streams: list[int], loaded: Mapping[str, str], server: int) -> NoReturn:
@@ -45,7 +43,7 @@ def become(request: Request, streams: list[int], loaded: Mapping[str, str], serv
 
 def _end_with(server: int) -> None:
     """Have the kernel kill this process when its parent dies, however that dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal_when_parent_dies()
     if os.getppid() != server:
         os._exit(1)
 

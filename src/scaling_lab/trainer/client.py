@@ -28,13 +28,14 @@ GO_ON = "run the same command again: training goes on from the last checkpoint"
 
 
 def should_serve(arguments: dict[str, Any]) -> bool:
-    """Whether a job goes to a server: on Linux, outside a step of SLURM, on one device, unless switched off.
+    """Whether a job goes to a server: on Linux, outside a step of SLURM, for one process, unless switched off.
 
     The processes of a step end with it, and would take along a server that others use. The runs of a pack are no
     steps (rule `train`): they share the server of their SLURM job. Elsewhere fork without exec is unsafe.
     """
-    alone = "SLURM_STEP_ID" in os.environ or arguments.get("devices", 1) > 1 or os.environ.get(SWITCH) == "off"
-    return sys.platform == "linux" and not alone
+    alone = arguments.get("devices", 1) == arguments.get("nodes", 1) == 1
+    in_step, off = "SLURM_STEP_ID" in os.environ, os.environ.get(SWITCH) == "off"
+    return sys.platform == "linux" and alone and not in_step and not off
 
 
 def run_on_server(job: str, arguments: dict[str, Any]) -> int | None:

@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import logging
+import os
 import platform
 import sys
 import warnings
@@ -20,13 +21,15 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from scaling_lab.config import Strategy
 from scaling_lab.corpus.store import TokenStore
 from scaling_lab.errors import TrainingError
+from scaling_lab.nodes import CHECKPOINT_VARIABLE, other_nodes
+from scaling_lab.processes import is_first_process, signal_when_parent_dies
 from scaling_lab.spec import RunSpec
 from scaling_lab.training.callbacks import Checkpointer, Progress
 from scaling_lab.training.checkpoints import latest_checkpoint
 from scaling_lab.training.compilation import compile_blocks
 from scaling_lab.training.curves import evaluation_steps
 from scaling_lab.training.data import TokenDataModule, evaluation_windows
-from scaling_lab.training.distributed import check_devices, end_with_the_first_process, is_first_process, make_strategy
+from scaling_lab.training.distributed import check_devices, make_strategy
 from scaling_lab.training.module import LanguageModel
 from scaling_lab.training.recorder import Recorder
 from scaling_lab.training.signals import StopRequest, stop_request
@@ -38,14 +41,20 @@ CHUNK_STEPS = 16
 
 @dataclass(frozen=True)
 class Execution:
-    """How a job is trained; none of it is part of a run's identity. Threads are over all devices."""
+    """How a job is trained; none of it is part of a run's identity. Devices are of each node, threads over them."""
 
     threads: int = 1
     checkpoint_seconds: float = 30
     checkpoint_tokens: int | None = None
     devices: int = 1
+    nodes: int = 1
     strategy: Strategy = "auto"
     compile: bool = False
+
+    @property
+    def processes(self) -> int:
+        """One for each device of all nodes."""
+        return self.nodes * self.devices
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,10 @@ def training(spec: RunSpec, dataset: Path, folder: Path, execution: Execution, s
 
     Raises:
         TrainingError: the vocabulary or the text does not fit the spec.
-        ConfigError: the batch cannot be shared by the devices.
+        ConfigError: the batch cannot be shared by the devices, or there are no such devices or nodes.
         InterruptedTrainingError: a signal asked to stop; a checkpoint was written.
     """
-    check_devices(spec, execution.devices, execution.strategy)
+    check_devices(spec, execution.devices, execution.nodes, execution.strategy)
     folder.mkdir(parents=True, exist_ok=True)
     prepare_process(max(1, execution.threads // execution.devices))
     with _exclusive(folder), stop_request() as request:
@@ -78,19 +87,29 @@ def training(spec: RunSpec, dataset: Path, folder: Path, execution: Execution, s
         _check_store(spec, store)
         recorder = _recorder(spec, store)
         pl.seed_everything(spec.seed, workers=True, verbose=False)
-        module = LanguageModel(spec, stop_requested=lambda: execution.devices == 1 and bool(request))
+        module = LanguageModel(spec, stop_requested=lambda: execution.processes == 1 and bool(request))
         if execution.compile:
             compile_blocks(module.model)
         checkpointer = _checkpointer(spec, folder, recorder, request, execution)
         progress = Progress(folder / "progress.json", recorder)
         trainer = _trainer(spec, folder, [recorder, checkpointer, progress], execution)
-        _fit(trainer, module, store, checkpointer, start)
-        yield Trained(trainer, module, store, recorder, request)
+        resume = _resume(folder, start)
+        with other_nodes(execution.nodes, resume):
+            _fit(trainer, module, store, checkpointer, resume)
+            yield Trained(trainer, module, store, recorder, request)
 
 
 def last_checkpoint(folder: Path | None) -> Path | None:
     """The newest whole checkpoint of the job in `folder`, if any."""
     return latest_checkpoint(folder / "checkpoints") if folder else None
+
+
+def _resume(folder: Path, start: Path | None) -> Path | None:
+    """Where to go on: the job's newest whole checkpoint, else that of `start`; on other nodes what the first found."""
+    told = os.environ.get(CHECKPOINT_VARIABLE)
+    if told is not None:
+        return Path(told) if told else None
+    return last_checkpoint(folder) or last_checkpoint(start)
 
 
 def _recorder(spec: RunSpec, store: TokenStore) -> Recorder:
@@ -109,12 +128,11 @@ def _checkpointer(
 
 
 def _fit(
-    trainer: pl.Trainer, module: LanguageModel, store: TokenStore, checkpointer: Checkpointer, start: Path | None
+    trainer: pl.Trainer, module: LanguageModel, store: TokenStore, checkpointer: Checkpointer, resume: Path | None
 ) -> None:
     marks = np.array(sorted(checkpointer.recorder.evaluation_steps | checkpointer.steps), dtype=np.int64)
     chunk_steps = CHUNK_STEPS if trainer.world_size == 1 else 1  # devices agree on signals between chunks
     data = TokenDataModule(store, module.spec, chunk_steps, marks)
-    resume = latest_checkpoint(checkpointer.folder) or last_checkpoint(start)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
     except SIGTERMException:  # the signal met Lightning's own handler, before the callback took its place
@@ -126,7 +144,8 @@ def _trainer(spec: RunSpec, folder: Path, callbacks: list[pl.Callback], executio
         default_root_dir=folder,
         accelerator="auto",
         devices=execution.devices,
-        strategy=make_strategy(execution.strategy, execution.devices),
+        num_nodes=execution.nodes,
+        strategy=make_strategy(execution.strategy, execution.processes),
         precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
         deterministic="warn" if torch.cuda.is_available() else None,  # the same bits again after an interruption
         max_steps=spec.steps,
@@ -170,10 +189,10 @@ def prepare_process(threads: int) -> None:
 def _exclusive(run_dir: Path) -> Iterator[None]:
     """Hold the run's lock. The kernel frees it when its holder dies, so it can never be stale.
 
-    Processes of further devices rely on the first one's.
+    Processes of further devices and nodes rely on the first one's, and end with the process that started them.
     """
     if not is_first_process():
-        end_with_the_first_process()
+        signal_when_parent_dies()
         yield
         return
     with (run_dir / ".lock").open("w") as lock:

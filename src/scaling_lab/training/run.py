@@ -14,7 +14,7 @@ def train(spec: RunSpec, dataset: Path, run_dir: Path, *, trunk_dir: Path | None
     """Train `spec` on the token store in `dataset`; write `metrics.parquet` and `summary.json` into `run_dir`.
 
     Goes on from the newest whole checkpoint in `run_dir`, else from that of its trunk in `trunk_dir`. With several
-    devices, Lightning starts this process again for each.
+    devices, Lightning starts this process again for each; with several nodes, SLURM does so first.
 
     Args:
         spec: of the run.
@@ -31,8 +31,8 @@ def train(spec: RunSpec, dataset: Path, run_dir: Path, *, trunk_dir: Path | None
         evaluations = _evaluate(trained)
         if trained.trainer.is_global_zero:
             device = trained.trainer.strategy.root_device
-            scale = Scale(trained.store.bytes_per_token("validation"), peak_flops_per_s(device, how.devices))
-            names = {"device": device_name(device), "devices": how.devices, "threads": how.threads}
+            scale = Scale(trained.store.bytes_per_token("validation"), peak_flops_per_s(device, how.processes))
+            names = {"device": device_name(device), "devices": how.processes, "threads": how.nodes * how.threads}
             write_results(run_dir, spec, trained.recorder.history, evaluations, scale, names)
 
 
