@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scaling_lab.science.bootstrap import Draws, Interval, percentile_interval
+from scaling_lab.science.departed_line import best_on_line
 from scaling_lab.science.departure import law_of_draws
 from scaling_lab.science.laws import Array, Law
 from scaling_lab.science.optimum import numerical_optimum
@@ -114,9 +115,10 @@ def law_frontier(law: Law, parameters: Mapping[str, Any], span: tuple[float, flo
 
 
 def line_frontier(values: Mapping[str, Any], question: Question) -> Frontier:
-    """The power law N* = params_coefficient C^a at the budgets, and the tokens that each budget pays for."""
-    a, b, coefficient = (np.asarray(values[name], dtype=np.float64) for name in ("a", "b", "params_coefficient"))
-    params = coefficient[..., None] * question.budgets ** a[..., None]
+    """The power law N* = params_coefficient C^a at the budgets, departures taken off, and the tokens that each budget
+    pays for there."""
+    a, b = (np.asarray(values[name], dtype=np.float64) for name in ("a", "b"))
+    params = best_on_line(values, question.budgets, question.cost, question.params_range)
     return Frontier(a, b, params, question.budgets / question.cost(params))
 
 

@@ -1,0 +1,58 @@
+"""N* of a power law at a budget where losses depart from their law: the valley around it, with the departure taken off.
+
+Approaches 1 and 2 know no loss at a budget that was not trained, only where its valley should lie: on the power law
+through the minima. How steep valleys are, their bend, the trained budgets show. A valley of that bend around the power
+law is a law of N and D, so its departed minimum is found as that of any joint law (`departure.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scaling_lab.science.departure import COLUMNS, departed
+from scaling_lab.science.isoflop import Profile
+from scaling_lab.science.laws import Array, Law, Parameter
+from scaling_lab.science.optimum import numerical_optimum
+
+BEND = "bend"  # of draws: second derivative of the log loss in log N at its minimum
+
+
+def bend_of(profiles: Sequence[Profile]) -> float | None:
+    """Second derivative of the log loss in log N at the minima, the mean of the parabolas; None where it is no valley.
+
+    One for all budgets: of Kaplan's law it is the same everywhere, of Hoffmann's it falls by a third per decade at most.
+    """
+    bends = [2 * p.coefficients[0] / p.vertex.loss for p in profiles if p.vertex is not None]
+    found = float(np.mean(bends)) if bends else 0.0
+    return found if found > 0 else None
+
+
+def best_on_line(
+    values: Mapping[str, Any], flops: Any, cost: Callable[[Any], Array], params_range: tuple[float, float]
+) -> Array:
+    """N* = params_coefficient C^a at `flops` [k]: of an estimate [k] or, departures taken off, of draws [K, k].
+
+    cost: FLOPs per token of N, increasing; params_range: of N, where the draws hold a departure.
+    """
+    columns = {name: np.asarray(values[name])[..., None] for name in (*_NAMES, *COLUMNS) if name in values}
+    if not {BEND, *COLUMNS} <= columns.keys():
+        return np.asarray(columns["params_coefficient"] * np.asarray(flops) ** columns["a"])
+    law = departed(_valley(cost))
+    return numerical_optimum(columns, np.asarray(flops), cost, params_range, law.function).params
+
+
+_NAMES = ("a", "params_coefficient", BEND)
+
+
+def _valley(cost: Callable[[Any], Array]) -> Law:
+    """Loss over its least, a parabola of its logarithm in log N around the power law at the cost of N and D."""
+
+    def function(N: Any, D: Any, a: Any, params_coefficient: Any, bend: Any) -> Any:
+        away = np.log(N / params_coefficient) - a * np.log(cost(N) * D)
+        return np.exp(bend * away**2 / 2)
+
+    drawn = tuple(Parameter(name, "drawn", False, (-np.inf, np.inf), (0.0,)) for name in _NAMES)
+    return Law("valley", "exp(bend log(N / (params_coefficient C^a))^2 / 2)", "", ("N", "D"), drawn, function)
