@@ -21,10 +21,11 @@ from scaling_lab.fits.readings import Reading, own_reading
 from scaling_lab.fits.table import read_runs
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.allocation import Approaches
-from scaling_lab.science.approaches import NAMES, Runs, budget_profiles
+from scaling_lab.science.approaches import NAMES, budget_profiles
 from scaling_lab.science.isoflop import TokenCost
 from scaling_lab.science.laws import hoffmann
 from scaling_lab.science.optimum import numerical_optimum
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.shapes import ShapeFamily
 
 Rows = list[dict[str, Any]]

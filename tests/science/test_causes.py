@@ -5,11 +5,12 @@ import pytest
 from tests.science.simulated import SIX_N
 
 from scaling_lab.science.allocation import Allocation, Approaches, Disagreement, Estimate, Question
-from scaling_lab.science.approaches import ApproachOptions, Runs, budget_profiles, compare_approaches
+from scaling_lab.science.approaches import ApproachOptions, budget_profiles, compare_approaches
 from scaling_lab.science.bootstrap import BootstrapOptions, Interval
 from scaling_lab.science.causes import by_another_answer, try_reading, try_remedies, without_grid_bias, without_offset
 from scaling_lab.science.laws import hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
+from scaling_lab.science.runs import Runs
 
 LOPSIDED = {"E": 1.7, "A": 400.0, "B": 400.0, "alpha": 0.5, "beta": 0.2}
 QUESTION = Question(np.array([1e16]), SIX_N, (1e3, 1e12))

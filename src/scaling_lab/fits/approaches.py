@@ -96,5 +96,6 @@ def allocation_json(found: Allocation) -> dict[str, Any]:
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
-    interval = estimate.interval
-    return {"value": estimate.value, "interval": vars(interval) if interval else None}
+    kinds = ("interval", "interval_departed")
+    found = {kind: getattr(estimate, kind) for kind in kinds}
+    return {"value": estimate.value, **{kind: vars(interval) if interval else None for kind, interval in found.items()}}

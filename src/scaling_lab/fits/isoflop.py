@@ -13,13 +13,14 @@ from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, estimate, points_of, reason_of
 from scaling_lab.fits.selection import Selection, isoflop_groups, status_ok
 from scaling_lab.fits.table import RunTable
-from scaling_lab.science.approaches import Runs, budget_profiles
+from scaling_lab.science.approaches import budget_profiles
 from scaling_lab.science.bootstrap import Draws
 from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.runs import Runs
 
 EQUATION = "N_opt = params_coefficient C^a, D_opt = tokens_coefficient C^b"
 PARAMETERS = ("a", "b", "params_coefficient", "tokens_coefficient")

@@ -18,9 +18,8 @@ from scaling_lab.science.allocation import (
     Estimate,
     Question,
     allocation_of,
-    law_frontier,
 )
-from scaling_lab.science.approaches import ApproachOptions, Runs
+from scaling_lab.science.approaches import ApproachOptions, law_answer
 from scaling_lab.science.bootstrap import Interval
 from scaling_lab.science.fitting import fit_law
 from scaling_lab.science.fixing import fix_parameters
@@ -29,6 +28,7 @@ from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.projection import fit_projected
 from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.valley import grid_bias
 
 Remedy = Callable[[Allocation], Allocation | None]
@@ -112,9 +112,8 @@ def without_offset(runs: Runs, span: tuple[float, float], question: Question, op
             fit = fit_law(law, {"N": runs.params, "D": runs.tokens}, runs.loss, options.objective)
         except FitRefusedError:
             return None
-        draws = options.draws.of(fit, options.resampling)
-        best, drawn = (law_frontier(law, values, span, question) for values in (fit.parameters, draws.values))
-        return allocation_of(found.approach, best, drawn, draws, options.resampling.level, ())
+        answer = replace(law_answer(fit, span, question, options), warnings=())
+        return allocation_of(found.approach, answer, options.resampling.level)
 
     return remedy
 
@@ -146,8 +145,11 @@ def _scaled(estimate: Estimate, factor: float) -> Estimate:
 
 
 def _mapped(estimate: Estimate, change: Callable[[Array], Array]) -> Estimate:
-    interval = estimate.interval
-    if interval is not None:
+    def of(interval: Interval | None) -> Interval | None:
+        if interval is None:
+            return None
         low, high = (float(end) for end in change(np.array([interval.low, interval.high])))
-        interval = Interval(interval.level, low, high)
-    return Estimate(float(change(np.array(estimate.value))), interval)
+        return Interval(interval.level, low, high)
+
+    value = float(change(np.array(estimate.value)))
+    return Estimate(value, of(estimate.interval), of(estimate.interval_departed))

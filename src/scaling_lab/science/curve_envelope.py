@@ -138,9 +138,7 @@ def bootstrap_curve_envelope(
     return Draws(values, count, {"too_few_sizes": int((~good).sum())}, believed)
 
 
-def _bending(
-    curves: Sequence[Curve], table: _Table, departures: Departures | None
-) -> Callable[[int], Array | float]:
+def _bending(curves: Sequence[Curve], table: _Table, departures: Departures | None) -> Callable[[int], Array | float]:
     """By how much a draw's departure moves the log losses of the table [runs, k], interpolated along the curves."""
     if departures is None:
         return lambda draw: 0.0
@@ -155,7 +153,7 @@ def _bending(
 
     def bent(draw: int) -> Array:
         known = departures.shifts(logs, slice(draw, draw + 1)).reshape(log_n.shape)
-        return known[:, right - 1] * (1 - share) + known[:, right] * share
+        return np.asarray(known[:, right - 1] * (1 - share) + known[:, right] * share)
 
     return bent
 

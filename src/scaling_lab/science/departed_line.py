@@ -23,7 +23,7 @@ BEND = "bend"  # of draws: second derivative of the log loss in log N at its min
 def bend_of(profiles: Sequence[Profile]) -> float | None:
     """Second derivative of the log loss in log N at the minima, the mean of the parabolas; None where it is no valley.
 
-    One for all budgets: of Kaplan's law it is the same everywhere, of Hoffmann's it falls by a third per decade at most.
+    One for all budgets: Kaplan's law has the same everywhere, Hoffmann's falls by a third per decade at most.
     """
     bends = [2 * p.coefficients[0] / p.vertex.loss for p in profiles if p.vertex is not None]
     found = float(np.mean(bends)) if bends else 0.0

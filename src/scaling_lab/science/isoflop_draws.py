@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_lab.science.bootstrap import Draws
 from scaling_lab.science.departed_line import BEND, bend_of
@@ -57,7 +58,7 @@ def pooled_noise(profiles: Sequence[Profile]) -> tuple[float, int]:
     return (float(np.sqrt(squares / freedom)) if freedom else 0.0), freedom
 
 
-def _power_laws(budgets: Array, vertices: Array, cost: TokenCost) -> tuple[dict[str, Array], Array]:
+def _power_laws(budgets: Array, vertices: Array, cost: TokenCost) -> tuple[dict[str, Array], NDArray[np.bool_]]:
     """The laws through the vertices [count, budgets] of every draw that has two or more, and which draws have."""
     used = np.isfinite(vertices)
     good = np.asarray(used.sum(axis=1) >= 2)
