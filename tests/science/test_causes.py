@@ -24,7 +24,8 @@ def shared_grid(noise: float = 1e-4) -> Runs:
 
 
 def estimate(low: float, high: float) -> Estimate:
-    return Estimate((low + high) / 2, Interval(0.9, low, high))
+    interval = Interval(0.9, low, high)
+    return Estimate((low + high) / 2, interval, interval)
 
 
 def allocation(name: str, a: Estimate, params: Estimate) -> Allocation:

@@ -81,12 +81,15 @@ def shared_grid(profiles: Sequence[Profile], cost: TokenCost, runs: Runs) -> lis
 
 
 def _counts(own: Reading, answer: Approaches, others: Sequence[Approaches]) -> list[str]:
-    """Approaches whose exponent by another count lies outside the interval of the study's own."""
+    """Approaches whose exponent by another count lies outside the interval of the study's own.
+
+    That of an exact law: by all counts the losses are the same, and so is their departure.
+    """
     moved = []
     for name, found in answer.allocations.items():
         by_other = [other.allocations[name] for other in others]
         slopes = [one.exponents["a"] for one in (found, *by_other) if one.refusal is None]
-        if found.refusal is None and any(disjoint(slopes[0], slope) for slope in slopes[1:]):
+        if found.refusal is None and any(disjoint(slopes[0].interval, slope.interval) for slope in slopes[1:]):
             values = [slope.value for slope in slopes]
             moved.append(f"{name.replace('_', ' ')} {min(values):.2f} to {max(values):.2f}")
     if not moved:

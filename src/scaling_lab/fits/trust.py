@@ -153,7 +153,7 @@ def _approaches(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     if others:
         yield (
             "approaches_disagree",
-            f"N* by {', '.join(others)} differs from it beyond the intervals of both, if their laws were exact",
+            f"N* by {', '.join(others)} differs from it beyond the intervals of both",
         )
 
 

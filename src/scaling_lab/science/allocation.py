@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from scaling_lab.science.bootstrap import BootstrapOptions, Draws, Interval, percentile_interval
+from scaling_lab.science.bootstrap import BootstrapOptions, Draws, Interval, exact_and_departing, percentile_interval
 from scaling_lab.science.departed_line import best_on_line
 from scaling_lab.science.departure import law_of_draws
 from scaling_lab.science.laws import Array, Law
@@ -78,7 +78,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two approaches whose intervals do not overlap: those of a, or those of N* at some `budgets`."""
+    """Two approaches whose intervals, departures included, do not overlap: those of a, or of N* at some `budgets`."""
 
     first: str
     second: str
@@ -104,9 +104,9 @@ class Approaches:
         """Every pair of approaches that contradict each other."""
         found = []
         for x, y in combinations([x for x in self.allocations.values() if x.refusal is None], 2):
-            exponent = disjoint(x.exponents["a"], y.exponents["a"])
+            exponent = _contradict(x.exponents["a"], y.exponents["a"])
             sizes = zip(self.budgets, x.optima, y.optima, strict=True)
-            budgets = tuple(float(flops) for flops, of_x, of_y in sizes if disjoint(of_x["params"], of_y["params"]))
+            budgets = tuple(float(flops) for flops, of_x, of_y in sizes if _contradict(of_x["params"], of_y["params"]))
             if exponent or budgets:
                 found.append(Disagreement(x.approach, y.approach, exponent, budgets))
         return tuple(found)
@@ -146,11 +146,8 @@ def answer_of(
     warnings: tuple[str, ...] = (),
 ) -> Answer:
     """The answer from the parameters of an estimate, its bootstrap, and the frontier that parameters or draws have."""
-    draws = draw(replace(resampling, departure=0.0))
-    departing = draw(resampling) if resampling.departure else draws
-    exact = frontier(draws.values)
-    departed = frontier(departing.values) if resampling.departure else exact
-    return Answer(frontier(best), exact, departed, draws, departing, warnings)
+    draws, departing = exact_and_departing(draw, resampling)
+    return Answer(frontier(best), frontier(draws.values), frontier(departing.values), draws, departing, warnings)
 
 
 def allocation_of(name: str, answer: Answer, level: float) -> Allocation:
@@ -176,7 +173,10 @@ def allocation_of(name: str, answer: Answer, level: float) -> Allocation:
     return Allocation(name, exponents, optima, answer.draws.resamples, answer.draws.failed, None, answer.warnings)
 
 
-def disjoint(x: Estimate, y: Estimate) -> bool:
-    """Whether two estimates contradict each other: the intervals that contain a departure do not overlap."""
-    first, second = x.interval_departed, y.interval_departed
-    return first is not None and second is not None and (first.low > second.high or second.low > first.high)
+def disjoint(x: Interval | None, y: Interval | None) -> bool:
+    """Whether two intervals do not overlap."""
+    return x is not None and y is not None and (x.low > y.high or y.low > x.high)
+
+
+def _contradict(x: Estimate, y: Estimate) -> bool:
+    return disjoint(x.interval_departed, y.interval_departed)

@@ -6,8 +6,8 @@ a few points scattered around it along its weakly determined directions. A refit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "Draws",
     "Interval",
     "bootstrap_law",
+    "exact_and_departing",
     "percentile_interval",
     "predictive_draws",
     "require_offset",
@@ -108,6 +109,12 @@ def bootstrap_law(
         return Draws(values, options.resamples, failed)
     values |= {name: column[keep] for name, column in departures.columns.items()}
     return Draws(values, options.resamples, failed, departures.believed)
+
+
+def exact_and_departing(draw: Callable[[BootstrapOptions], Draws], options: BootstrapOptions) -> tuple[Draws, Draws]:
+    """Draws where the law is exact and where losses depart from it; the same ones without `options.departure`."""
+    exact = draw(replace(options, departure=0.0))
+    return exact, draw(options) if options.departure else exact
 
 
 def _departures(result: FitResult, options: BootstrapOptions) -> Departures | None:
