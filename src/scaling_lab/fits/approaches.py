@@ -26,8 +26,8 @@ from scaling_lab.science.refusal import FitRefusedError
 def run_approaches(runs: Path, curves: Path, output: Path, options: FitOptions, plan: PlanConfig) -> None:
     """Write approaches.json: slopes a and b, N* and D* at the plan's budgets, with intervals, by every approach.
 
-    Each value has the interval of exact laws, as publications state it, and that of losses that depart from them, by
-    which approaches are said to disagree.
+    Each value has the interval of exact laws, as publications state it, and that of losses that depart from them.
+    Approaches disagree by the first; whether they also do by the second stands beside it.
     `approaches` counts N and C as the study does, Kaplan's laws included; `by_convention` has the same runs by the
     other counts. `explanations` says, by a computation for each known cause, what lies behind every disagreement. A
     token costs what it costs models of the study's proportions, as in the plan; without Transformers every approach is

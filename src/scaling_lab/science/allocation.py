@@ -78,12 +78,18 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two approaches whose intervals, departures included, do not overlap: those of a, or of N* at some `budgets`."""
+    """Two approaches whose intervals do not overlap: those of a, or those of N* at some `budgets`.
+
+    The intervals are those of exact laws; departed_exponent, departed_budgets: where those that contain a departure do
+    not overlap either.
+    """
 
     first: str
     second: str
     exponent: bool
     budgets: tuple[float, ...]
+    departed_exponent: bool = False
+    departed_budgets: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,15 +107,24 @@ class Approaches:
 
     @property
     def disagreements(self) -> tuple[Disagreement, ...]:
-        """Every pair of approaches that contradict each other."""
+        """Every pair of approaches that contradict each other if their laws are exact."""
         found = []
         for x, y in combinations([x for x in self.allocations.values() if x.refusal is None], 2):
-            exponent = _contradict(x.exponents["a"], y.exponents["a"])
-            sizes = zip(self.budgets, x.optima, y.optima, strict=True)
-            budgets = tuple(float(flops) for flops, of_x, of_y in sizes if _contradict(of_x["params"], of_y["params"]))
+            exponent, budgets = self._contradictions(x, y, "interval")
             if exponent or budgets:
-                found.append(Disagreement(x.approach, y.approach, exponent, budgets))
+                departed = self._contradictions(x, y, "interval_departed")
+                found.append(Disagreement(x.approach, y.approach, exponent, budgets, *departed))
         return tuple(found)
+
+    def _contradictions(self, x: Allocation, y: Allocation, kind: str) -> tuple[bool, tuple[float, ...]]:
+        """Whether intervals of one kind of a do not overlap, and the budgets where those of N* do not."""
+
+        def apart(one: Estimate, other: Estimate) -> bool:
+            return disjoint(getattr(one, kind), getattr(other, kind))
+
+        sizes = zip(self.budgets, x.optima, y.optima, strict=True)
+        budgets = tuple(float(flops) for flops, of_x, of_y in sizes if apart(of_x["params"], of_y["params"]))
+        return apart(x.exponents["a"], y.exponents["a"]), budgets
 
 
 def law_frontier(law: Law, parameters: Mapping[str, Any], span: tuple[float, float], question: Question) -> Frontier:
@@ -176,7 +191,3 @@ def allocation_of(name: str, answer: Answer, level: float) -> Allocation:
 def disjoint(x: Interval | None, y: Interval | None) -> bool:
     """Whether two intervals do not overlap."""
     return x is not None and y is not None and (x.low > y.high or y.low > x.high)
-
-
-def _contradict(x: Estimate, y: Estimate) -> bool:
-    return disjoint(x.interval_departed, y.interval_departed)

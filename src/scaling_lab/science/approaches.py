@@ -2,8 +2,8 @@
 
 Every approach answers the same question: the slopes of N* and D* over the compute that was measured, and N*, D* at
 the budgets asked for. Approaches 1 and 2 extend the power law N*(C) to them, the laws of L(N, D) minimise their loss
-there; D* is what the budget pays for at N*, so that every answer costs the same. With `resampling.departure` each
-answer stands with two intervals, that of exact laws and that of losses that depart from them.
+there; D* is what the budget pays for at N*, so that every answer costs the same. Each stands with two intervals, that
+of exact laws and, with `resampling.departure`, that of losses that depart from them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ from scaling_lab.science.allocation import (
 )
 from scaling_lab.science.bootstrap import BootstrapOptions, Draws, bootstrap_law
 from scaling_lab.science.curve_envelope import SMOOTHING, Curve, bootstrap_curve_envelope, fit_curve_envelope
-from scaling_lab.science.departed_line import BEND, bend_of
+from scaling_lab.science.departed_line import bends_of
 from scaling_lab.science.fitting import FitResult, Objective, fit_law
 from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.interpolated import interpolated_profiles, reachable_budgets
 from scaling_lab.science.isoflop import (
-    MINIMUM_BUDGETS,
     MINIMUM_SIZES,
     IsoFlopFit,
     Profile,
@@ -52,6 +51,7 @@ NAMES = (
     "envelope", "isoflop_parabola", "isoflop_recentred", "isoflop_akima", "parametric", "variable_projection", "kaplan",
     "kaplan_steps",
 )  # fmt: skip
+VALLEYS = 9  # budgets at which the valleys of runs of other costs are looked at
 WARMUP, TRAINING_POINTS = 0.2, 6  # share of a curve that is left out of L(N, S), and its points that are used
 
 
@@ -162,19 +162,18 @@ def _envelope(
     curves: Sequence[Curve], valleys: Sequence[Profile], question: Question, options: ApproachOptions
 ) -> Answer:
     """valleys: profiles of the runs, which show how far a departure moves the best size; curves show only whose is."""
-    fit, bend = fit_curve_envelope(curves, options.smoothing), bend_of(valleys)
+    fit, bends = fit_curve_envelope(curves, options.smoothing), bends_of(valleys)
 
     def draw(resampling: BootstrapOptions) -> Draws:
         draws = bootstrap_curve_envelope(curves, resampling, options.smoothing)
-        known = {} if bend is None else {BEND: np.full(draws.count, bend)}
-        return replace(draws, values=draws.values | known)
+        return replace(draws, values=draws.values | {name: np.full(draws.count, bends[name]) for name in bends})
 
     return answer_of(vars(fit), draw, lambda values: line_frontier(values, question), options.resampling, fit.warnings)
 
 
 def _valleys(runs: Runs, profiles: Sequence[Profile], cost: TokenCost) -> Sequence[Profile]:
     """The budgets that were trained, or else those at which sizes trained at other costs can be interpolated."""
-    return profiles or interpolated_profiles(runs, reachable_budgets(runs, MINIMUM_BUDGETS), cost)
+    return profiles or interpolated_profiles(runs, reachable_budgets(runs, VALLEYS), cost)
 
 
 def _recentred(profiles: Sequence[Profile], cost: TokenCost, factor: float) -> tuple[Any, ...]:

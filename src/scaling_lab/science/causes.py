@@ -1,7 +1,8 @@
 """Why two approaches disagree: each known cause is taken away by a computation, and the two are compared again.
 
 The causes are those of papers.md, section E: a grid off its centre, a law without an offset, losses from the middle of
-a schedule, and what N and C count. A cause explains a disagreement where, without it, the intervals overlap.
+a schedule, and what N and C count; and that no law is exact. A cause explains a disagreement where, without it, the
+intervals overlap.
 """
 
 from __future__ import annotations
@@ -77,6 +78,14 @@ def try_reading(pair: Disagreement, answer: Approaches, words: str) -> Trial | N
     """The same two approaches in an answer by other counts of N and C; None where one is refused there."""
     both = [answer.allocations[name] for name in (pair.first, pair.second)]
     return None if any(one.refusal for one in both) else _trial("convention", words, both, answer)
+
+
+def try_departure(pair: Disagreement, answer: Approaches) -> Trial:
+    """The same two where losses are believed to depart from every law: which interval is asked, nothing else."""
+    both = [answer.allocations[name].exponents["a"] for name in (pair.first, pair.second)]
+    first, second = (replace(estimate, interval=estimate.interval_departed) for estimate in both)
+    words = "intervals that contain a smooth departure of the losses from their law"
+    return Trial("departure", words, first, second, not (pair.departed_exponent or pair.departed_budgets))
 
 
 def without_grid_bias(profiles: Sequence[Profile], cost: TokenCost, runs: Runs, question: Question) -> Remedy:

@@ -16,18 +16,25 @@ from scaling_lab.science.departure import COLUMNS, departed
 from scaling_lab.science.isoflop import Profile
 from scaling_lab.science.laws import Array, Law, Parameter
 from scaling_lab.science.optimum import numerical_optimum
+from scaling_lab.science.power_line import fit_power_line
 
-BEND = "bend"  # of draws: second derivative of the log loss in log N at its minimum
+_NAMES = ("a", "params_coefficient", "bend_coefficient", "bend_exponent")
+_FASTEST = 0.25  # a bend falls as C to this power at most: alpha beta / (alpha + beta) of Hoffmann's law at 1/2, 1/2
 
 
-def bend_of(profiles: Sequence[Profile]) -> float | None:
-    """Second derivative of the log loss in log N at the minima, the mean of the parabolas; None where it is no valley.
+def bends_of(profiles: Sequence[Profile]) -> dict[str, float]:
+    """Second derivative of the log loss in log N at the minima: bend_coefficient C^bend_exponent; empty without any.
 
-    One for all budgets: Kaplan's law has the same everywhere, Hoffmann's falls by a third per decade at most.
+    Kaplan's law has the same bend at every budget, Hoffmann's falls with its reducible loss: the exponent lies between.
     """
-    bends = [2 * p.coefficients[0] / p.vertex.loss for p in profiles if p.vertex is not None]
-    found = float(np.mean(bends)) if bends else 0.0
-    return found if found > 0 else None
+    known = [(p.flops, 2 * p.coefficients[0] / p.vertex.loss) for p in profiles if p.vertex is not None]
+    flops, bends = np.array([pair for pair in known if pair[1] > 0]).reshape(-1, 2).T
+    if not len(flops):
+        return {}
+    slope = float(fit_power_line(flops, bends)[0]) if len(flops) > 1 else 0.0
+    exponent = float(np.clip(slope, -_FASTEST, 0.0))
+    coefficient = np.exp(np.mean(np.log(bends) - exponent * np.log(flops)))
+    return {"bend_coefficient": float(coefficient), "bend_exponent": exponent}
 
 
 def best_on_line(
@@ -38,21 +45,19 @@ def best_on_line(
     cost: FLOPs per token of N, increasing; params_range: of N, where the draws hold a departure.
     """
     columns = {name: np.asarray(values[name])[..., None] for name in (*_NAMES, *COLUMNS) if name in values}
-    if not {BEND, *COLUMNS} <= columns.keys():
+    if not {*_NAMES, *COLUMNS} <= columns.keys():
         return np.asarray(columns["params_coefficient"] * np.asarray(flops) ** columns["a"])
     law = departed(_valley(cost))
     return numerical_optimum(columns, np.asarray(flops), cost, params_range, law.function).params
 
 
-_NAMES = ("a", "params_coefficient", BEND)
-
-
 def _valley(cost: Callable[[Any], Array]) -> Law:
     """Loss over its least, a parabola of its logarithm in log N around the power law at the cost of N and D."""
 
-    def function(N: Any, D: Any, a: Any, params_coefficient: Any, bend: Any) -> Any:
-        away = np.log(N / params_coefficient) - a * np.log(cost(N) * D)
-        return np.exp(bend * away**2 / 2)
+    def function(N: Any, D: Any, a: Any, params_coefficient: Any, bend_coefficient: Any, bend_exponent: Any) -> Any:
+        log_c = np.log(cost(N) * D)
+        away = np.log(N / params_coefficient) - a * log_c
+        return np.exp(bend_coefficient * np.exp(bend_exponent * log_c) * away**2 / 2)
 
     drawn = tuple(Parameter(name, "drawn", False, (-np.inf, np.inf), (0.0,)) for name in _NAMES)
-    return Law("valley", "exp(bend log(N / (params_coefficient C^a))^2 / 2)", "", ("N", "D"), drawn, function)
+    return Law("valley", "exp(bend(C) log(N / (params_coefficient C^a))^2 / 2)", "", ("N", "D"), drawn, function)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_lab.science.bootstrap import Draws
-from scaling_lab.science.departed_line import BEND, bend_of
+from scaling_lab.science.departed_line import bends_of
 from scaling_lab.science.departure import Departures, departure_size
 from scaling_lab.science.isoflop import IsoFlopFit, Profile, TokenCost
 from scaling_lab.science.laws import Array
@@ -29,7 +29,7 @@ def bootstrap_isoflop(fit: IsoFlopFit, cost: TokenCost, options: BootstrapOption
     budgets together, with the degrees of freedom their parabolas left, or `options.noise` times the loss if that is
     larger; its own uncertainty is drawn too (a Student distribution). A budget whose drawn vertex is refused is left
     out of that draw; with fewer than two it failed. With `options.departure` the draws also hold each its departure and
-    the bend of the valleys, for `departed_line.best_on_line`.
+    the bends of the valleys, for `departed_line.best_on_line`.
     """
     rng = np.random.default_rng(options.seed)
     accepted, count = fit.accepted, options.resamples
@@ -46,8 +46,7 @@ def bootstrap_isoflop(fit: IsoFlopFit, cost: TokenCost, options: BootstrapOption
     if departures is None:
         return Draws(values, count, failed)
     values |= {name: column[good] for name, column in departures.columns.items()}
-    bend = bend_of(accepted)
-    values |= {} if bend is None else {BEND: np.full(good.sum(), bend)}
+    values |= {name: np.full(good.sum(), value) for name, value in bends_of(accepted).items()}
     return Draws(values, count, failed, departures.believed)
 
 
