@@ -144,8 +144,8 @@ def cell(ends: Array, truth: Array) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--studies", type=int, default=150)
-    parser.add_argument("--resamples", type=int, default=150)
+    parser.add_argument("--studies", type=int, default=100)
+    parser.add_argument("--resamples", type=int, default=100)
     parser.add_argument("--planted", type=float, nargs="+", default=PLANTED)
     parser.add_argument("--stated", type=float, nargs="+", default=STATED)
     parser.add_argument("--approaches", nargs="+", default=APPROACHES, choices=APPROACHES)

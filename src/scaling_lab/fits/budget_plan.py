@@ -146,8 +146,8 @@ def _warnings(
         notes.append("no law of L(N, D): size and tokens are the IsoFLOP power laws', and no loss is predicted")
         if beyond["flops_decades"] > 0:
             notes.append(
-                "the IsoFLOP intervals hold the noise of the profiles and a smooth departure of the losses; N_opt(C) "
-                "bends where heads and attention are counted, and neither that nor the parabolas' bias is in them"
+                "N_opt(C) bends where heads and attention are counted; neither that nor the parabolas' bias is in the "
+                "IsoFLOP intervals"
             )
     if study.surface and study.surface.document["diagnostics"]["offset_identified"] is False:
         notes.append("the irreducible loss is not identified by the runs: losses far beyond them are not supported")

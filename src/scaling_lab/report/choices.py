@@ -93,7 +93,9 @@ def _disagreement(pair: dict[str, Any]) -> str:
     """Two approaches, and where their intervals do not overlap: those of exact laws, and those with a departure."""
     exact, departed = (_where(pair, kind) for kind in ("", "departed_"))
     both = f"{APPROACHES[pair['first']]}, against {APPROACHES[pair['second']]}: {exact}"
-    return f"{both}; where losses depart from their laws, {departed or 'nowhere'}"
+    if departed == exact:
+        return f"{both}; also where losses depart from their laws"
+    return f"{both}; where losses depart from their laws {f'only {departed}' if departed else 'they overlap'}"
 
 
 def _where(pair: dict[str, Any], kind: str) -> str:
