@@ -168,7 +168,14 @@ def _envelope(
         draws = bootstrap_curve_envelope(curves, resampling, options.smoothing)
         return replace(draws, values=draws.values | {name: np.full(draws.count, bends[name]) for name in bends})
 
-    return answer_of(vars(fit), draw, lambda values: line_frontier(values, question), options.resampling, fit.warnings)
+    notes = (*fit.warnings, *_unmoved(bends, options))
+    return answer_of(vars(fit), draw, lambda values: line_frontier(values, question), options.resampling, notes)
+
+
+def _unmoved(bends: Mapping[str, float], options: ApproachOptions) -> list[str]:
+    if bends or not options.resampling.departure:
+        return []
+    return ["no budget shows how steep its valley is: a departure moves the power law, but not N* at a budget off it"]
 
 
 def _valleys(runs: Runs, profiles: Sequence[Profile], cost: TokenCost) -> Sequence[Profile]:
@@ -188,7 +195,7 @@ def _isoflop(
     fit: IsoFlopFit, cost: TokenCost, question: Question, options: ApproachOptions, extra: Sequence[str]
 ) -> Answer:
     # What a profile warns of concerns its parabola.
-    notes = [*extra]
+    notes = [*extra, *_unmoved(bends_of(fit.accepted), options)]
     notes += [note for profile in fit.accepted if profile.method == "parabola" for note in profile.warnings]
     notes += [f"budget left out: {profile.refusal.message}" for profile in fit.profiles if profile.refusal]
 

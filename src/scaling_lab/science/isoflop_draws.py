@@ -102,9 +102,10 @@ def _misfit(fit: IsoFlopFit) -> tuple[Array, Array]:
     accepted = fit.accepted
     residuals, rows = [], []
     for row, profile in enumerate(accepted):
-        curvature, linear, constant = profile.coefficients
+        vertex, curvature = profile.vertex, profile.coefficients[0]
+        assert vertex is not None  # of accepted profiles
         away = np.log(profile.params / (fit.params_coefficient * profile.flops**fit.a))
-        loss = constant - linear**2 / (4 * curvature) + curvature * away**2
+        loss = vertex.loss + curvature * away**2
         block = np.zeros((len(loss), 2 + 2 * len(accepted)))
         block[:, :2] = -2 * curvature * away[:, None] * [1.0, np.log(profile.flops)]
         block[:, 2 + 2 * row : 4 + 2 * row] = np.column_stack([np.ones_like(away), away**2])
