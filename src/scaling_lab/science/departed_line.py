@@ -16,25 +16,29 @@ from scaling_lab.science.departure import COLUMNS, departed
 from scaling_lab.science.isoflop import Profile
 from scaling_lab.science.laws import Array, Law, Parameter
 from scaling_lab.science.optimum import numerical_optimum
-from scaling_lab.science.power_line import fit_power_line
+from scaling_lab.science.straight import fit_line
 
 _NAMES = ("a", "params_coefficient", "bend_coefficient", "bend_exponent")
-_FASTEST = 0.25  # a bend falls as C to this power at most: alpha beta / (alpha + beta) of Hoffmann's law at 1/2, 1/2
+_USUAL, _UNUSUAL = -0.1, 0.08  # exponent of the bend: 0 of Kaplan's law at 6 N, -0.05 to -0.2 of Hoffmann's
 
 
 def bends_of(profiles: Sequence[Profile]) -> dict[str, float]:
     """Second derivative of the log loss in log N at the minima: bend_coefficient C^bend_exponent; empty without any.
 
-    Kaplan's law has the same bend at every budget, Hoffmann's falls with its reducible loss: the exponent lies between.
+    Curvatures are noisy and budgets few: the exponent is their slope, drawn to the usual one by how unsure it is.
     """
     known = [(p.flops, 2 * p.coefficients[0] / p.vertex.loss) for p in profiles if p.vertex is not None]
-    flops, bends = np.array([pair for pair in known if pair[1] > 0]).reshape(-1, 2).T
+    flops, bends = np.log(np.array([pair for pair in known if pair[1] > 0])).reshape(-1, 2).T
     if not len(flops):
         return {}
-    slope = float(fit_power_line(flops, bends)[0]) if len(flops) > 1 else 0.0
-    exponent = float(np.clip(slope, -_FASTEST, 0.0))
-    coefficient = np.exp(np.mean(np.log(bends) - exponent * np.log(flops)))
-    return {"bend_coefficient": float(coefficient), "bend_exponent": exponent}
+    exponent = _USUAL
+    if len(flops) > 2:
+        line = fit_line(flops, bends)
+        away = flops - flops.mean()
+        scatter = np.sum((bends - bends.mean() - line.slope * away) ** 2) / (len(flops) - 2)
+        trust = _UNUSUAL**2 / (_UNUSUAL**2 + scatter / np.sum(away**2))
+        exponent += float(trust * (line.slope - _USUAL))
+    return {"bend_coefficient": float(np.exp(np.mean(bends - exponent * flops))), "bend_exponent": exponent}
 
 
 def best_on_line(
