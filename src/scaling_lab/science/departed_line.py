@@ -21,11 +21,14 @@ from scaling_lab.science.straight import fit_line
 _NAMES = ("a", "params_coefficient", "bend_coefficient", "bend_exponent")
 _USUAL, _UNUSUAL = -0.1, 0.08  # exponent of the bend: 0 of Kaplan's law at 6 N, -0.05 to -0.2 of Hoffmann's
 
+_UNSURE = 0.2  # of the logarithm of a bend
+
 
 def bends_of(profiles: Sequence[Profile]) -> dict[str, float]:
     """Second derivative of the log loss in log N at the minima: bend_coefficient C^bend_exponent; empty without any.
 
-    Curvatures are noisy and budgets few: the exponent is their slope, drawn to the usual one by how unsure it is.
+    Curvatures are noisy and budgets few: the exponent is their slope, drawn to the usual one by how unsure it is. A
+    departure bends neighbouring budgets alike, so each counts as unsure by a fifth at least; a bend never rises.
     """
     known = [(p.flops, 2 * p.coefficients[0] / p.vertex.loss) for p in profiles if p.vertex is not None]
     flops, bends = np.log(np.array([pair for pair in known if pair[1] > 0])).reshape(-1, 2).T
@@ -36,8 +39,8 @@ def bends_of(profiles: Sequence[Profile]) -> dict[str, float]:
         line = fit_line(flops, bends)
         away = flops - flops.mean()
         scatter = np.sum((bends - bends.mean() - line.slope * away) ** 2) / (len(flops) - 2)
-        trust = _UNUSUAL**2 / (_UNUSUAL**2 + scatter / np.sum(away**2))
-        exponent += float(trust * (line.slope - _USUAL))
+        trust = _UNUSUAL**2 / (_UNUSUAL**2 + max(scatter, _UNSURE**2) / np.sum(away**2))
+        exponent = min(exponent + float(trust * (line.slope - _USUAL)), 0.0)
     return {"bend_coefficient": float(np.exp(np.mean(bends - exponent * flops))), "bend_exponent": exponent}
 
 
