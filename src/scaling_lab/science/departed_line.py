@@ -20,7 +20,6 @@ from scaling_lab.science.straight import fit_line
 
 _NAMES = ("a", "params_coefficient", "bend_coefficient", "bend_exponent")
 _USUAL, _UNUSUAL = -0.1, 0.08  # exponent of the bend: 0 of Kaplan's law at 6 N, -0.05 to -0.2 of Hoffmann's
-
 _UNSURE = 0.2  # of the logarithm of a bend
 
 
