@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from scaling_lab.report.formats import estimate, number
+from scaling_lab.report.formats import estimate, number, spread
 
 DOCS = Path(__file__).parent
 WIDTH = 1100  # pixels of a figure
@@ -61,6 +61,14 @@ class Findings:
         known = document["parameters"] | document["derived"]
         return "; ".join(f"{key} {plain(known[key])}" for key in keys or known)
 
+    def departed(self, study: str, name: str, *keys: str) -> str:
+        """Intervals of the same parameters where losses depart from the law."""
+        document = self.read(f"fits/{study}/{name}.json")
+        if document["status"] != "ok":
+            return f"refused ({document['reason']['code'].replace('_', ' ')})"
+        known = document["parameters"] | document["derived"]
+        return "; ".join(f"{key} {spread(known[key]['interval_departed']).striptags()}" for key in keys)
+
     def claims(self) -> str:
         cells = []
         for claim in self.read("claims.json")["claims"]:
@@ -77,10 +85,22 @@ class Findings:
         cells = []
         for name, found in self.read(f"plans/{study}/approaches.json")["approaches"].items():
             if found["status"] != "ok":
-                cells.append((name.replace("_", " "), f"refused: {found['reason']['message']}", ""))
+                cells.append((name.replace("_", " "), f"refused: {found['reason']['message']}", "", "", ""))
                 continue
-            cells.append((name.replace("_", " "), *(plain(found["exponents"][key]) for key in "ab")))
-        return rows(("approach", "a: N* grows as C^a", "b: D* grows as C^b"), cells)
+            exponents = [found["exponents"][key] for key in "ab"]
+            departed = [spread(entry["interval_departed"]).striptags() for entry in exponents]
+            cells.append((name.replace("_", " "), *(plain(entry) for entry in exponents), *departed))
+        departing = ("a where losses depart from their law", "b there")
+        return rows(("approach", "a: N* grows as C^a", "b: D* grows as C^b", *departing), cells)
+
+    def contradictions(self, study: str) -> str:
+        """How many pairs of approaches disagree, if laws are exact and if losses depart from them."""
+        pairs = self.read(f"plans/{study}/approaches.json")["disagreements"]
+        left = sum(bool(pair["departed_exponent"] or pair["departed_budgets"]) for pair in pairs)
+        return (
+            f"If every law is exact, {len(pairs)} pairs of approaches disagree beyond their 90 % intervals; where"
+            f" losses depart smoothly from their laws, {left or 'none'} of them."
+        )
 
     def warnings(self, study: str) -> list[str]:
         """What the comparison of approaches warns of."""

@@ -21,10 +21,11 @@ from scaling_lab.fits.readings import Reading, own_reading
 from scaling_lab.fits.table import read_runs
 from scaling_lab.science.accounting import Shape
 from scaling_lab.science.allocation import Approaches
-from scaling_lab.science.approaches import NAMES, Runs, budget_profiles
+from scaling_lab.science.approaches import NAMES, budget_profiles
 from scaling_lab.science.isoflop import TokenCost
 from scaling_lab.science.laws import hoffmann
 from scaling_lab.science.optimum import numerical_optimum
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.shapes import ShapeFamily
 
 Rows = list[dict[str, Any]]
@@ -81,12 +82,23 @@ def test_every_approach_answers_at_every_budget(answer: dict[str, Any], rows: Ro
             assert tokens * float(family.flops_per_token(params)) == pytest.approx(flops, rel=1e-6)
             assert optimum["tokens_per_param"]["value"] == pytest.approx(tokens / params)
             assert optimum["params"]["interval"]["low"] < optimum["params"]["interval"]["high"]
+            assert width(optimum["params"], "interval_departed") > 0.9 * width(optimum["params"], "interval")
     truth = float(numerical_optimum(planted, 1e14, family.flops_per_token, (100, 1e10)).params)
     by_law = answer["approaches"]["variable_projection"]["optima"][0]["params"]
     assert by_law["interval"]["low"] / 1.5 < truth < by_law["interval"]["high"] * 1.5
     assert by_law["value"] == pytest.approx(
         answer["approaches"]["parametric"]["optima"][0]["params"]["value"], rel=0.01
     )
+
+
+def width(estimate: dict[str, Any], kind: str) -> float:
+    return float(np.log(estimate[kind]["high"] / estimate[kind]["low"]))
+
+
+@pytest.mark.parametrize("name", ["isoflop_parabola", "variable_projection", "kaplan"])
+def test_a_departure_widens_what_every_approach_decides(answer: dict[str, Any], name: str) -> None:
+    for optimum in answer["approaches"][name]["optima"]:
+        assert width(optimum["params"], "interval_departed") > 1.2 * width(optimum["params"], "interval")
 
 
 def test_what_it_was_made_from_is_written_down(answer: dict[str, Any]) -> None:
@@ -169,7 +181,9 @@ def test_every_disagreement_is_tried_by_computation(answer: dict[str, Any]) -> N
     assert explained == {(pair["first"], pair["second"]) for pair in answer["disagreements"]}
     for pair in answer["explanations"]:
         assert all(trial["computation"] for trial in pair["trials"])
-        assert {trial["cause"] for trial in pair["trials"]} <= {"grid", "offset", "schedule", "convention"}
+        causes = [trial["cause"] for trial in pair["trials"]]
+        assert set(causes[:-1]) <= {"grid", "offset", "schedule", "convention"}
+        assert causes[-1] == "departure"
 
 
 def test_broken_schedules_and_long_warmups_are_told(

@@ -135,6 +135,21 @@ def test_isoflop_profiles_lead_to_the_planted_optimum(study: Path, planted: dict
             assert profile["reason"]["code"] in {"edge_optimum", "inverted_parabola"}
 
 
+def test_isoflop_laws_stand_with_and_without_a_departure(study: Path, rows: Rows, write_runs: Write) -> None:
+    fit = document(study / "fits" / "isoflop.json")
+    assert fit["diagnostics"]["departure"]["stated"] == 0.01
+    for found in fit["parameters"].values():
+        exact, departed = (found[kind]["high"] / found[kind]["low"] for kind in ("interval", "interval_departed"))
+        assert departed > exact
+    assert {"departure", "field"} < set(pq.read_table(study / "fits" / "isoflop.draws.parquet").column_names)
+    exact = document(
+        fit_all(write_runs(rows), ("isoflop",), OPTIONS.model_copy(update={"departure": 0.0})) / "isoflop.json"
+    )
+    assert exact["diagnostics"]["departure"] is None
+    for name, found in exact["parameters"].items():
+        assert found["interval"] == found["interval_departed"] == fit["parameters"][name]["interval"]
+
+
 def test_isoflop_minima_carry_an_interval_symmetric_in_log_size(study: Path) -> None:
     fit = document(study / "fits" / "isoflop.json")
     accepted = [profile for profile in fit["profiles"] if profile["status"] == "ok"]

@@ -29,7 +29,13 @@ GOOD: dict[str, Any] = {
     "rates": RateEvidence(40, (), 0.0025, 2e6),
 }  # fmt: skip
 REFUSED = {"code": "not_identified", "message": "too flat"}
-PAIR = {"first": "isoflop_akima", "second": "parametric", "exponent": False, "budgets": [1e15]}
+PAIR = {
+    "first": "isoflop_akima",
+    "second": "parametric",
+    "exponent": False,
+    "budgets": [1e15],
+    "departed_budgets": [1e15],
+}
 
 
 def codes(*path: str, value: Any = None) -> list[str]:
@@ -77,8 +83,12 @@ def test_what_is_wrong_is_named(path: tuple[str, ...], value: Any, code: str) ->
 
 def test_what_was_measured_at_another_budget_says_nothing() -> None:
     assert codes("sensitivity", value=GOOD["sensitivity"] | {"flops": 5e15}) == []
-    assert codes("approaches", "disagreements", value=[PAIR | {"budgets": [5e15]}]) == []
+    assert codes("approaches", "disagreements", value=[PAIR | {"departed_budgets": [5e15]}]) == []
     assert codes("approaches", "disagreements", value=[PAIR | {"second": "kaplan"}]) == []
+
+
+def test_what_a_departure_explains_is_no_disagreement() -> None:
+    assert codes("approaches", "disagreements", value=[PAIR | {"departed_budgets": []}]) == []
 
 
 def test_a_refused_plan_has_its_own_reason_already() -> None:

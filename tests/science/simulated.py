@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from scaling_lab.science.approaches import Runs
 from scaling_lab.science.curve_envelope import Curve
 from scaling_lab.science.isoflop import TokenCost
 from scaling_lab.science.laws import Array, hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
+from scaling_lab.science.runs import Runs
 
 EPOCH = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 SIX_N = TokenCost(np.array([1e3, 1e15]), np.array([6e3, 6e15]))

@@ -5,11 +5,19 @@ import pytest
 from tests.science.simulated import SIX_N
 
 from scaling_lab.science.allocation import Allocation, Approaches, Disagreement, Estimate, Question
-from scaling_lab.science.approaches import ApproachOptions, Runs, budget_profiles, compare_approaches
+from scaling_lab.science.approaches import ApproachOptions, budget_profiles, compare_approaches
 from scaling_lab.science.bootstrap import BootstrapOptions, Interval
-from scaling_lab.science.causes import by_another_answer, try_reading, try_remedies, without_grid_bias, without_offset
+from scaling_lab.science.causes import (
+    by_another_answer,
+    try_departure,
+    try_reading,
+    try_remedies,
+    without_grid_bias,
+    without_offset,
+)
 from scaling_lab.science.laws import hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
+from scaling_lab.science.runs import Runs
 
 LOPSIDED = {"E": 1.7, "A": 400.0, "B": 400.0, "alpha": 0.5, "beta": 0.2}
 QUESTION = Question(np.array([1e16]), SIX_N, (1e3, 1e12))
@@ -23,7 +31,8 @@ def shared_grid(noise: float = 1e-4) -> Runs:
 
 
 def estimate(low: float, high: float) -> Estimate:
-    return Estimate((low + high) / 2, Interval(0.9, low, high))
+    interval = Interval(0.9, low, high)
+    return Estimate((low + high) / 2, interval, interval)
 
 
 def allocation(name: str, a: Estimate, params: Estimate) -> Allocation:
@@ -35,6 +44,22 @@ def pair_of(first: Allocation, second: Allocation) -> tuple[Disagreement, Approa
     answer = Approaches(np.array([1e16]), 0.9, {first.approach: first, second.approach: second})
     (pair,) = answer.disagreements
     return pair, answer
+
+
+def departed(low: float, high: float, by: float) -> Estimate:
+    return Estimate((low + high) / 2, Interval(0.9, low, high), Interval(0.9, low - by, high + by))
+
+
+@pytest.mark.parametrize(("by", "explains"), [(0.01, False), (0.1, True)])
+def test_a_departure_explains_where_the_intervals_that_contain_it_overlap(by: float, explains: bool) -> None:
+    first = allocation("isoflop_parabola", departed(0.6, 0.7, by), estimate(1e6, 2e6))
+    second = allocation("kaplan", departed(0.4, 0.5, by), estimate(1e6, 2e6))
+    pair, answer = pair_of(first, second)
+    assert (pair.exponent, pair.departed_exponent) == (True, not explains)
+    trial = try_departure(pair, answer)
+    assert (trial.cause, trial.explains) == ("departure", explains)
+    assert trial.first is not None
+    assert trial.first.interval == Interval(0.9, 0.6 - by, 0.7 + by)
 
 
 def test_the_bias_of_a_shared_grid_explains_why_parabolas_and_law_disagree() -> None:

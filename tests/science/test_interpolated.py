@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from tests.science.simulated import EPOCH, SIX_N
 
-from scaling_lab.science.approaches import Runs
 from scaling_lab.science.interpolated import interpolated_profiles, reachable_budgets
 from scaling_lab.science.isoflop import fit_isoflop
 from scaling_lab.science.laws import Array, hoffmann
 from scaling_lab.science.optimum import closed_form_optimum
+from scaling_lab.science.runs import Runs
 
 
 def horizons(sizes: Array, tokens: Array) -> Runs:

@@ -26,6 +26,8 @@ from scaling_lab.science.refusal import FitRefusedError
 def run_approaches(runs: Path, curves: Path, output: Path, options: FitOptions, plan: PlanConfig) -> None:
     """Write approaches.json: slopes a and b, N* and D* at the plan's budgets, with intervals, by every approach.
 
+    Each value has the interval of exact laws, as publications state it, and that of losses that depart from them.
+    Approaches disagree by the first; whether they also do by the second stands beside it.
     `approaches` counts N and C as the study does, Kaplan's laws included; `by_convention` has the same runs by the
     other counts. `explanations` says, by a computation for each known cause, what lies behind every disagreement. A
     token costs what it costs models of the study's proportions, as in the plan; without Transformers every approach is
@@ -96,5 +98,6 @@ def allocation_json(found: Allocation) -> dict[str, Any]:
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
-    interval = estimate.interval
-    return {"value": estimate.value, "interval": vars(interval) if interval else None}
+    kinds = ("interval", "interval_departed")
+    found = {kind: getattr(estimate, kind) for kind in kinds}
+    return {"value": estimate.value, **{kind: vars(interval) if interval else None for kind, interval in found.items()}}

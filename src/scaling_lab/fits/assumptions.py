@@ -8,13 +8,13 @@ import numpy as np
 
 from scaling_lab.fits.readings import Reading
 from scaling_lab.fits.table import RunTable
-from scaling_lab.science.allocation import Approaches, Estimate
-from scaling_lab.science.approaches import Runs
+from scaling_lab.science.allocation import Approaches, disjoint
 from scaling_lab.science.isoflop import Profile, TokenCost
 from scaling_lab.science.laws import LAWS
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.projection import fit_projected
 from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.valley import grid_bias
 
 LONG_WARMUP = 0.2  # share of a run (papers.md E.6)
@@ -81,20 +81,18 @@ def shared_grid(profiles: Sequence[Profile], cost: TokenCost, runs: Runs) -> lis
 
 
 def _counts(own: Reading, answer: Approaches, others: Sequence[Approaches]) -> list[str]:
-    """Approaches whose exponent by another count lies outside the interval of the study's own."""
+    """Approaches whose exponent by another count lies outside the interval of the study's own.
+
+    That of an exact law: by all counts the losses are the same, and so is their departure.
+    """
     moved = []
     for name, found in answer.allocations.items():
         by_other = [other.allocations[name] for other in others]
         slopes = [one.exponents["a"] for one in (found, *by_other) if one.refusal is None]
-        if found.refusal is None and any(_apart(slopes[0], slope) for slope in slopes[1:]):
+        if found.refusal is None and any(disjoint(slopes[0].interval, slope.interval) for slope in slopes[1:]):
             values = [slope.value for slope in slopes]
             moved.append(f"{name.replace('_', ' ')} {min(values):.2f} to {max(values):.2f}")
     if not moved:
         return []
     counts = " and ".join(entry["label"] for entry in own.conventions.values())
     return [f"a hangs on what is counted, beyond its interval: {', '.join(moved)}; compare only exponents by {counts}"]
-
-
-def _apart(own: Estimate, other: Estimate) -> bool:
-    x, y = own.interval, other.interval
-    return x is not None and y is not None and (x.low > y.high or y.low > x.high)

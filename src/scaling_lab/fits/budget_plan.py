@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from scaling_lab.config import TrainingConfig
 from scaling_lab.fits.decision import plan_block, quantity_json
 from scaling_lab.fits.stored import StoredFit
 from scaling_lab.recipes import batch_tokens, peak_learning_rate
 from scaling_lab.science.accounting import FlopsConvention, ParamsConvention, Shape
 from scaling_lab.science.bootstrap import percentile_interval
+from scaling_lab.science.departed_line import best_on_line
 from scaling_lab.science.laws import Array
 from scaling_lab.science.planner import (
     LEVELS,
@@ -84,7 +87,7 @@ def _isoflop_optimum(fit: StoredFit, flops: float, family: ShapeFamily) -> dict[
     together cost more, or less, than the budget.
     """
     params = fit.value("params_coefficient") * flops ** fit.value("a")
-    drawn = fit.draws["params_coefficient"] * flops ** fit.draws["a"]
+    drawn = best_on_line(fit.draws, np.array([flops]), family.flops_per_token, family.params_range)[:, 0]
 
     def quantity(value: float, draws: Array) -> Quantity:
         return Quantity(value, tuple(percentile_interval(draws, level) for level in LEVELS))
@@ -143,8 +146,8 @@ def _warnings(
         notes.append("no law of L(N, D): size and tokens are the IsoFLOP power laws', and no loss is predicted")
         if beyond["flops_decades"] > 0:
             notes.append(
-                "the IsoFLOP intervals hold the noise of the profiles alone; N_opt(C) bends where heads and attention "
-                "are counted, and neither that nor the parabolas' bias is in them"
+                "N_opt(C) bends where heads and attention are counted; neither that nor the parabolas' bias is in the "
+                "IsoFLOP intervals"
             )
     if study.surface and study.surface.document["diagnostics"]["offset_identified"] is False:
         notes.append("the irreducible loss is not identified by the runs: losses far beyond them are not supported")

@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from scaling_lab.fits.curves import LOSS, read_curves
+from scaling_lab.fits.isoflop import PARAMETERS, power_law_estimates
 from scaling_lab.fits.labels import TOKENS, flops_label, params_label
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import FitRecord, estimate
+from scaling_lab.fits.output import FitRecord, departure_block
 from scaling_lab.fits.readings import RECORDED_SMOOTH
 from scaling_lab.fits.selection import Selection, status_ok
 from scaling_lab.fits.table import RunTable
+from scaling_lab.science.bootstrap import exact_and_departing
 from scaling_lab.science.curve_envelope import bootstrap_curve_envelope, fit_curve_envelope
 from scaling_lab.science.fitting import Objective
 from scaling_lab.science.refusal import FitRefusedError
 
 EQUATION = "N_opt = params_coefficient C^a, D_opt = tokens_coefficient C^b on the envelope of the curves"
-PARAMETERS = ("a", "b", "params_coefficient", "tokens_coefficient")
 
 
 def fit_training_envelope(table: RunTable, curves: Path, options: FitOptions) -> FitRecord:
@@ -40,12 +41,11 @@ def fit_training_envelope(table: RunTable, curves: Path, options: FitOptions) ->
     except FitRefusedError as refusal:
         record.refusal = refusal
         return record
-    draws = bootstrap_curve_envelope(read, options.resampling, RECORDED_SMOOTH)
-    record.draws = draws.values
-    record.parameters = {
-        name: estimate(getattr(found, name), float(np.std(draws.values[name])), draws, name, options.level)
-        for name in PARAMETERS
-    }
+    draws, departing = exact_and_departing(
+        lambda chosen: bootstrap_curve_envelope(read, chosen, RECORDED_SMOOTH), options.departing
+    )
+    record.draws = departing.values
+    record.parameters = power_law_estimates(found, draws, departing, options.level)
     names = used.runs
     columns = {"C": found.flops, "N": found.params, "D": found.tokens, "loss": found.loss}
     record.points = {"run": [names[i] for i in found.run], **columns}
@@ -53,6 +53,7 @@ def fit_training_envelope(table: RunTable, curves: Path, options: FitOptions) ->
         "n_points": len(found.flops),
         "sizes": len(np.unique(found.params)),
         "share_mid_schedule": found.share_mid_schedule,
+        "departure": departure_block(departing, options),
         "bootstrap": {
             "resamples": draws.resamples,
             "failed": sum(draws.failed.values()),

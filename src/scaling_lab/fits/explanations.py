@@ -15,6 +15,7 @@ from scaling_lab.science.causes import (
     Explanation,
     Remedy,
     by_another_answer,
+    try_departure,
     try_reading,
     try_remedies,
     without_grid_bias,
@@ -33,7 +34,8 @@ def explain(own: Reading, answer: Approaches, others: Sequence[tuple[Reading, Ap
     found = []
     for pair in answer.disagreements:
         readings = [try_reading(pair, other, _counts(reading)) for reading, other in others]
-        trials = (*try_remedies(pair, answer, remedies), *(trial for trial in readings if trial))
+        departure = [try_departure(pair, answer)] if own.options.departure else []
+        trials = (*try_remedies(pair, answer, remedies), *(trial for trial in readings if trial), *departure)
         found.append(Explanation(pair.first, pair.second, trials))
     return tuple(found)
 

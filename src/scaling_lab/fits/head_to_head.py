@@ -17,12 +17,13 @@ from scaling_lab.fits.single import quick_starts
 from scaling_lab.fits.stored import SURFACES
 from scaling_lab.fits.table import Mask, RunTable
 from scaling_lab.science.allocation import Question
-from scaling_lab.science.approaches import ApproachOptions, Runs, budget_profiles, compare_approaches
+from scaling_lab.science.approaches import ApproachOptions, budget_profiles, compare_approaches
 from scaling_lab.science.backtest import backtest_law
 from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.planner import LEVELS
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.shapes import ShapeFamily
 
 EQUATION = "the most expensive budget, predicted by the runs below it"
@@ -93,7 +94,7 @@ def _picks(table: RunTable, runs: Runs, held_out: Mask, flops: float, options: F
             picks.append({"rule": name, "status": "refused", "reason": reason_of(found.refusal)})
             continue
         params = found.optima[0]["params"]
-        interval = None if params.interval is None else vars(params.interval)
+        interval = None if params.interval_departed is None else vars(params.interval_departed)
         picks.append({"rule": name, "status": "ok", "reason": None, "params": params.value, "interval": interval})
     known = [profile for profile in profiles if profile.vertex is not None]
     if known and known[-1].vertex is not None:

@@ -10,16 +10,17 @@ import numpy as np
 from scaling_lab.fits.isoflop_checks import grid_biases, largest_budget_backtest, next_cells
 from scaling_lab.fits.labels import TOKENS, flops_label, params_label
 from scaling_lab.fits.options import FitOptions
-from scaling_lab.fits.output import FitRecord, estimate, points_of, reason_of
+from scaling_lab.fits.output import FitRecord, departure_block, estimate_with_departure, points_of, reason_of
 from scaling_lab.fits.selection import Selection, isoflop_groups, status_ok
 from scaling_lab.fits.table import RunTable
-from scaling_lab.science.approaches import Runs, budget_profiles
-from scaling_lab.science.bootstrap import Draws
+from scaling_lab.science.approaches import budget_profiles
+from scaling_lab.science.bootstrap import Draws, exact_and_departing
 from scaling_lab.science.grouping import groups_of
 from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array
 from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.runs import Runs
 
 EQUATION = "N_opt = params_coefficient C^a, D_opt = tokens_coefficient C^b"
 PARAMETERS = ("a", "b", "params_coefficient", "tokens_coefficient")
@@ -51,14 +52,21 @@ def fit_isoflop_profiles(table: RunTable, options: FitOptions) -> FitRecord:
     except FitRefusedError as refusal:
         record.refusal = refusal
         return record
-    draws = bootstrap_isoflop(fit, cost, options.resampling)
-    record.parameters = {
-        name: estimate(getattr(fit, name), float(np.std(draws.values[name])), draws, name, options.level)
+    draws, departing = exact_and_departing(lambda chosen: bootstrap_isoflop(fit, cost, chosen), options.departing)
+    record.parameters = power_law_estimates(fit, draws, departing, options.level)
+    record.draws = departing.values
+    record.diagnostics |= _diagnostics(profiles, draws) | {"departure": departure_block(departing, options)}
+    return record
+
+
+def power_law_estimates(fit: object, draws: Draws, departing: Draws, level: float) -> dict[str, Any]:
+    """Exponents and coefficients of N_opt(C) and D_opt(C); standard errors are those of the draws."""
+    return {
+        name: estimate_with_departure(
+            getattr(fit, name), float(np.std(draws.values[name])), draws, departing, name, level
+        )
         for name in PARAMETERS
     }
-    record.draws = draws.values
-    record.diagnostics |= _diagnostics(profiles, draws)
-    return record
 
 
 def token_cost(table: RunTable, options: FitOptions) -> TokenCost:

@@ -78,7 +78,7 @@ def next_cells(profiles: Sequence[Profile], table: RunTable, options: FitOptions
 def largest_budget_backtest(profiles: Sequence[Profile], cost: TokenCost, options: FitOptions) -> dict[str, Any]:
     """N* of the largest budget with a usable minimum, predicted by the power law through those of the others."""
     try:
-        prediction = backtest_isoflop(profiles, cost, options.resampling)
+        prediction = backtest_isoflop(profiles, cost, options.departing)
     except FitRefusedError as refusal:
         return {"status": "refused", "reason": reason_of(refusal)}
     return {

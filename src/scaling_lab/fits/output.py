@@ -93,6 +93,14 @@ def estimate(value: float, error: float | None, draws: Draws | None, name: str, 
     return {"value": value, "se": error, "interval": bounds}
 
 
+def estimate_with_departure(
+    value: float, error: float | None, draws: Draws | None, departing: Draws, name: str, level: float
+) -> dict[str, Any]:
+    """An estimate with two intervals: where the law is exact, and where losses depart from it."""
+    departed = estimate(value, error, departing, name, level)["interval"]
+    return estimate(value, error, draws, name, level) | {"interval_departed": departed}
+
+
 def law_estimates(
     result: FitResult, draws: Draws | None, level: float, departing: Draws | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -102,10 +110,9 @@ def law_estimates(
     """
 
     def of(name: str, value: float, error: float) -> dict[str, Any]:
-        entry = estimate(value, error, draws, name, level)
-        if departing is not None:
-            entry["interval_departed"] = estimate(value, error, departing, name, level)["interval"]
-        return entry
+        if departing is None:
+            return estimate(value, error, draws, name, level)
+        return estimate_with_departure(value, error, draws, departing, name, level)
 
     return (
         {name: of(name, value, result.standard_errors[name]) for name, value in result.parameters.items()},

@@ -14,11 +14,12 @@ from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.table import RunTable
 from scaling_lab.science.accounting import PARAMS_CONVENTIONS, FlopsConvention
 from scaling_lab.science.allocation import Allocation, Approaches, Question
-from scaling_lab.science.approaches import ApproachOptions, LawDraws, Runs, budget_profiles, compare_approaches
+from scaling_lab.science.approaches import ApproachOptions, LawDraws, budget_profiles, compare_approaches
 from scaling_lab.science.curve_envelope import Curve
 from scaling_lab.science.interpolated import interpolated_profiles, reachable_budgets
 from scaling_lab.science.isoflop import MINIMUM_BUDGETS, Profile, TokenCost
 from scaling_lab.science.laws import LAWS
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.shapes import ShapeFamily
 
 RECORDED_SMOOTH = 0.0  # the curves that a run records are smoothed already
@@ -43,7 +44,7 @@ class Reading:
         """Objective, resampling and smoothing for `science.approaches`."""
         options = self.options
         return ApproachOptions(
-            options.fitting_objective, options.resampling, smoothing=RECORDED_SMOOTH, draws=self.draws
+            options.fitting_objective, options.departing, smoothing=RECORDED_SMOOTH, draws=self.draws
         )
 
     @property
@@ -57,7 +58,7 @@ class Reading:
 
     def quick_answer(self) -> Approaches:
         """The same from fewer starts and resamples, for a reading beside the study's own."""
-        chosen, resampling = self.approach_options, self.options.resampling
+        chosen, resampling = self.approach_options, self.options.departing
         fewer = replace(resampling, resamples=min(resampling.resamples, QUICK_RESAMPLES))
         starts = LAWS["hoffmann"].start_grid()[::STARTS_STEP]
         return self._answer(replace(chosen, starts=starts, resampling=fewer))

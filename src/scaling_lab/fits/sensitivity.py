@@ -20,7 +20,7 @@ from scaling_lab.fits.surface import surface_variables
 from scaling_lab.fits.table import RunTable, read_runs
 from scaling_lab.science.accounting import FLOPS_CONVENTIONS, PARAMS_CONVENTIONS
 from scaling_lab.science.allocation import MINIMUM_DRAWS
-from scaling_lab.science.approaches import Runs, budget_profiles, measured_span
+from scaling_lab.science.approaches import budget_profiles, measured_span
 from scaling_lab.science.bootstrap import bootstrap_law, percentile_interval
 from scaling_lab.science.comparison import Form, fit_form
 from scaling_lab.science.fitting import FitResult
@@ -28,6 +28,7 @@ from scaling_lab.science.influence import leave_one_out
 from scaling_lab.science.isoflop import TokenCost, fit_isoflop
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.sensitivity import (
     Variation,
     vary_allocation,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scaling_lab.fits.options import FitOptions
 from scaling_lab.fits.output import FitRecord, departure_block, empty_draws, law_diagnostics, law_estimates, points_of
 from scaling_lab.fits.selection import Selection
-from scaling_lab.science.bootstrap import Draws, bootstrap_law
+from scaling_lab.science.bootstrap import Draws, bootstrap_law, exact_and_departing
 from scaling_lab.science.fitting import FitResult, fit_law
 from scaling_lab.science.laws import LAWS, Array, Law
 from scaling_lab.science.projection import SEPARABLE, projected_starts
@@ -55,8 +55,7 @@ def fit_into(
     except FitRefusedError as refusal:
         record.refusal = refusal
         return None
-    draws = bootstrap_law(result, options.resampling, clusters)
-    departing = bootstrap_law(result, options.departing, clusters) if options.departure else draws
+    draws, departing = exact_and_departing(lambda chosen: bootstrap_law(result, chosen, clusters), options.departing)
     record.parameters, record.derived = law_estimates(result, draws, options.level, departing)
     record.objective_value = result.objective_value
     record.diagnostics = law_diagnostics(result, draws, options.level)

@@ -148,12 +148,12 @@ def _approaches(budget: Mapping[str, Any], evidence: Evidence) -> Found:
     own, others = BASIS.get(evidence.basis or ""), []
     for pair in (evidence.approaches or {}).get("disagreements", []):
         names = [pair["first"], pair["second"]]
-        if own in names and any(abs(flops / budget["flops"] - 1) < _SAME for flops in pair["budgets"]):
+        if own in names and any(abs(flops / budget["flops"] - 1) < _SAME for flops in pair["departed_budgets"]):
             others += [name.replace("_", " ") for name in names if name != own]
     if others:
         yield (
             "approaches_disagree",
-            f"N* by {', '.join(others)} differs from it beyond the intervals of both, if their laws were exact",
+            f"N* by {', '.join(others)} differs from it beyond the intervals of both",
         )
 
 

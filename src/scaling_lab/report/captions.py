@@ -61,7 +61,8 @@ _CAPTIONS = {
         "Approach 1: the envelope of the training curves",
         "Smoothed training loss of every run against compute (C: {flops}); colour is size (N: {params}). Black points "
         "are the envelope where the best run is in the last 15 % of its schedule, as Hoffmann et al. 2022 demand. "
-        "Middle and right: size and tokens on it, with power laws and their {level} bands.",
+        "Middle and right: size and tokens on it, with power laws and their {level} bands, which contain a smooth "
+        "departure of the losses.",
     ),
     "overshoot": (
         "A cosine longer than the run",

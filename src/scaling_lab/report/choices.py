@@ -26,6 +26,7 @@ CAUSES = {
     "offset": "one law has an irreducible loss, the other has none",
     "schedule": "losses from before the end of a schedule",
     "convention": "what N and C count",
+    "departure": "no law is exact",
 }
 FORMS = {"hoffmann": "Hoffmann's", "kaplan": "Kaplan's"}
 _GROUPS = {
@@ -89,9 +90,17 @@ def _explanation(pair: dict[str, Any]) -> dict[str, Any]:
 
 
 def _disagreement(pair: dict[str, Any]) -> str:
-    """Two approaches, and where their intervals do not overlap."""
-    where = (["a"] if pair["exponent"] else []) + [f"N at {flops(budget)} FLOPs" for budget in pair["budgets"]]
-    return f"{APPROACHES[pair['first']]}, against {APPROACHES[pair['second']]}: {', '.join(where)}"
+    """Two approaches, and where their intervals do not overlap: those of exact laws, and those with a departure."""
+    exact, departed = (_where(pair, kind) for kind in ("", "departed_"))
+    both = f"{APPROACHES[pair['first']]}, against {APPROACHES[pair['second']]}: {exact}"
+    if departed == exact:
+        return f"{both}; also where losses depart from their laws"
+    return f"{both}; where losses depart from their laws {f'only {departed}' if departed else 'they overlap'}"
+
+
+def _where(pair: dict[str, Any], kind: str) -> str:
+    exponent = ["a"] if pair[f"{kind}exponent"] else []
+    return ", ".join(exponent + [f"N at {flops(budget)} FLOPs" for budget in pair[f"{kind}budgets"]])
 
 
 def sensitivity_view(data: StudyData) -> dict[str, Any]:

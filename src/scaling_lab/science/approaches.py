@@ -2,13 +2,14 @@
 
 Every approach answers the same question: the slopes of N* and D* over the compute that was measured, and N*, D* at
 the budgets asked for. Approaches 1 and 2 extend the power law N*(C) to them, the laws of L(N, D) minimise their loss
-there; D* is what the budget pays for at N*, so that every answer costs the same.
+there; D* is what the budget pays for at N*, so that every answer costs the same. Each stands with two intervals, that
+of exact laws and, with `resampling.departure`, that of losses that depart from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,39 +17,42 @@ from numpy.typing import NDArray
 
 from scaling_lab.science.allocation import (
     Allocation,
+    Answer,
     Approaches,
     Frontier,
     Question,
     allocation_of,
+    answer_of,
     law_frontier,
     line_frontier,
 )
 from scaling_lab.science.bootstrap import BootstrapOptions, Draws, bootstrap_law
 from scaling_lab.science.curve_envelope import SMOOTHING, Curve, bootstrap_curve_envelope, fit_curve_envelope
+from scaling_lab.science.departed_line import bends_of
 from scaling_lab.science.fitting import FitResult, Objective, fit_law
 from scaling_lab.science.grouping import groups_of
-from scaling_lab.science.isoflop import MINIMUM_SIZES, IsoFlopFit, Profile, TokenCost, fit_isoflop, fit_profile
+from scaling_lab.science.interpolated import interpolated_profiles, reachable_budgets
+from scaling_lab.science.isoflop import (
+    MINIMUM_SIZES,
+    IsoFlopFit,
+    Profile,
+    TokenCost,
+    fit_isoflop,
+    fit_profile,
+)
 from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.projection import fit_projected
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.valley import recentred, with_akima
 
 NAMES = (
     "envelope", "isoflop_parabola", "isoflop_recentred", "isoflop_akima", "parametric", "variable_projection", "kaplan",
     "kaplan_steps",
 )  # fmt: skip
+VALLEYS = 9  # budgets at which the valleys of runs of other costs are looked at
 WARMUP, TRAINING_POINTS = 0.2, 6  # share of a curve that is left out of L(N, S), and its points that are used
-
-
-@dataclass(frozen=True)
-class Runs:
-    """A table of finished runs [n]: N, D, training FLOPs and loss in nats, N and C by conventions of the caller."""
-
-    params: Array
-    tokens: Array
-    flops: Array
-    loss: Array
 
 
 class LawDraws:
@@ -83,9 +87,6 @@ class ApproachOptions:
     draws: LawDraws = field(default_factory=LawDraws)
 
 
-_Answer = tuple[Frontier, Frontier, Draws, tuple[str, ...]]  # the estimate, its draws, the bootstrap, warnings
-
-
 def compare_approaches(
     runs: Runs,
     question: Question,
@@ -106,16 +107,16 @@ def compare_approaches(
     variables = {"N": runs.params, "D": runs.tokens}
     span = measured_span(runs, profiles)
 
-    def law(fit: Callable[[], FitResult]) -> _Answer:
-        return _law(fit(), span, question, chosen)
+    def law(fit: Callable[[], FitResult]) -> Answer:
+        return law_answer(fit(), span, question, chosen)
 
-    def steps() -> _Answer:
+    def steps() -> Answer:
         return _training_law(curves or (), span, question, chosen)
 
-    def isoflop(changed: Sequence[Profile], *notes: str) -> _Answer:
+    def isoflop(changed: Sequence[Profile], *notes: str) -> Answer:
         return _isoflop(fit_isoflop(changed), cost, question, chosen, notes)
 
-    makers: dict[str, Callable[[], _Answer]] = {
+    makers: dict[str, Callable[[], Answer]] = {
         "isoflop_parabola": lambda: isoflop(profiles),
         "isoflop_recentred": lambda: isoflop(*_recentred(profiles, cost, chosen.recentre)),
         "isoflop_akima": lambda: isoflop([with_akima(p, cost) for p in profiles]),
@@ -124,7 +125,8 @@ def compare_approaches(
         "kaplan": lambda: law(lambda: fit_projected(kaplan, variables, runs.loss, chosen.objective)),
     }
     if curves is not None:
-        makers = {"envelope": lambda: _envelope(curves, question, chosen)} | makers | {"kaplan_steps": steps}
+        valleys = _valleys(runs, profiles, cost)
+        makers = {"envelope": lambda: _envelope(curves, valleys, question, chosen)} | makers | {"kaplan_steps": steps}
     level, asked = chosen.resampling.level, makers.keys() if only is None else only
     answers = {name: _answer(name, make, level) for name, make in makers.items() if name in asked}
     return Approaches(question.budgets, level, answers)
@@ -148,18 +150,37 @@ def measured_span(runs: Runs, profiles: Sequence[Profile]) -> tuple[float, float
     return float(flops.min()), float(flops.max())
 
 
-def _answer(name: str, make: Callable[[], _Answer], level: float) -> Allocation:
+def _answer(name: str, make: Callable[[], Answer], level: float) -> Allocation:
     try:
-        best, drawn, draws, warnings = make()
+        answer = make()
     except FitRefusedError as refusal:
         return Allocation(name, {}, (), 0, {}, refusal)
-    return allocation_of(name, best, drawn, draws, level, warnings)
+    return allocation_of(name, answer, level)
 
 
-def _envelope(curves: Sequence[Curve], question: Question, options: ApproachOptions) -> _Answer:
-    fit = fit_curve_envelope(curves, options.smoothing)
-    draws = bootstrap_curve_envelope(curves, options.resampling, options.smoothing)
-    return line_frontier(vars(fit), question), line_frontier(draws.values, question), draws, fit.warnings
+def _envelope(
+    curves: Sequence[Curve], valleys: Sequence[Profile], question: Question, options: ApproachOptions
+) -> Answer:
+    """valleys: profiles of the runs, which show how far a departure moves the best size; curves show only whose is."""
+    fit, bends = fit_curve_envelope(curves, options.smoothing), bends_of(valleys)
+
+    def draw(resampling: BootstrapOptions) -> Draws:
+        draws = bootstrap_curve_envelope(curves, resampling, options.smoothing)
+        return replace(draws, values=draws.values | {name: np.full(draws.count, bends[name]) for name in bends})
+
+    notes = (*fit.warnings, *_unmoved(bends, options))
+    return answer_of(vars(fit), draw, lambda values: line_frontier(values, question), options.resampling, notes)
+
+
+def _unmoved(bends: Mapping[str, float], options: ApproachOptions) -> list[str]:
+    if bends or not options.resampling.departure:
+        return []
+    return ["no budget shows how steep its valley is: a departure moves the power law, but not N* at a budget off it"]
+
+
+def _valleys(runs: Runs, profiles: Sequence[Profile], cost: TokenCost) -> Sequence[Profile]:
+    """The budgets that were trained, or else those at which sizes trained at other costs can be interpolated."""
+    return profiles or interpolated_profiles(runs, reachable_budgets(runs, VALLEYS), cost)
 
 
 def _recentred(profiles: Sequence[Profile], cost: TokenCost, factor: float) -> tuple[Any, ...]:
@@ -172,18 +193,21 @@ def _recentred(profiles: Sequence[Profile], cost: TokenCost, factor: float) -> t
 
 def _isoflop(
     fit: IsoFlopFit, cost: TokenCost, question: Question, options: ApproachOptions, extra: Sequence[str]
-) -> _Answer:
-    draws = bootstrap_isoflop(fit, cost, options.resampling)
+) -> Answer:
     # What a profile warns of concerns its parabola.
-    notes = [*extra]
+    notes = [*extra, *_unmoved(bends_of(fit.accepted), options)]
     notes += [note for profile in fit.accepted if profile.method == "parabola" for note in profile.warnings]
     notes += [f"budget left out: {profile.refusal.message}" for profile in fit.profiles if profile.refusal]
-    return line_frontier(vars(fit), question), line_frontier(draws.values, question), draws, tuple(notes)
+
+    def draw(resampling: BootstrapOptions) -> Draws:
+        return bootstrap_isoflop(fit, cost, resampling)
+
+    return answer_of(vars(fit), draw, lambda values: line_frontier(values, question), options.resampling, tuple(notes))
 
 
 def _training_law(
     curves: Sequence[Curve], span: tuple[float, float], question: Question, options: ApproachOptions
-) -> _Answer:
+) -> Answer:
     """Kaplan's frontier: N that minimises L(N, S) at C = 6 N B S (2020, Eq 1.6 and appendix B), B constant.
 
     S is counted in tokens, so that runs of different batches can stand in one law; runs are drawn whole.
@@ -193,10 +217,7 @@ def _training_law(
         message = f"{len(curves)} training curves for the {len(law.parameters)} parameters of {law.name}"
         raise FitRefusedError(RefusalCode.TOO_FEW_POINTS, f"{message}; at least {len(law.parameters) + 1} are needed")
     variables, loss, run = _training_points(curves)
-    fit = fit_projected(law, variables, loss, options.objective)
-    draws = options.draws.of(fit, options.resampling, run)
-    best = law_frontier(law, fit.parameters, span, question)
-    return best, law_frontier(law, draws.values, span, question), draws, fit.warnings
+    return law_answer(fit_projected(law, variables, loss, options.objective), span, question, options, run)
 
 
 def _training_points(curves: Sequence[Curve]) -> tuple[dict[str, Array], Array, NDArray[np.intp]]:
@@ -212,7 +233,19 @@ def _training_points(curves: Sequence[Curve]) -> tuple[dict[str, Array], Array, 
     return {"N": np.concatenate(params), "S": np.concatenate(tokens)}, np.concatenate(loss), np.concatenate(run)
 
 
-def _law(fit: FitResult, span: tuple[float, float], question: Question, options: ApproachOptions) -> _Answer:
-    draws = options.draws.of(fit, options.resampling)
-    best = law_frontier(fit.law, fit.parameters, span, question)
-    return best, law_frontier(fit.law, draws.values, span, question), draws, fit.warnings
+def law_answer(
+    fit: FitResult,
+    span: tuple[float, float],
+    question: Question,
+    options: ApproachOptions,
+    clusters: NDArray[np.intp] | None = None,
+) -> Answer:
+    """The answer of a law; the runs are drawn by `clusters`."""
+
+    def draw(resampling: BootstrapOptions) -> Draws:
+        return options.draws.of(fit, resampling, clusters)
+
+    def frontier(values: Mapping[str, Any]) -> Frontier:
+        return law_frontier(fit.law, values, span, question)
+
+    return answer_of(fit.parameters, draw, frontier, options.resampling, fit.warnings)

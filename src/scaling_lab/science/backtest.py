@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_lab.science.bootstrap import BootstrapOptions, bootstrap_law, predictive_draws
+from scaling_lab.science.departed_line import best_on_line
 from scaling_lab.science.envelope import bootstrap_envelope, fit_envelope, lower_envelope
 from scaling_lab.science.fitting import Objective, fit_law
 from scaling_lab.science.isoflop import Profile, TokenCost, fit_isoflop
@@ -16,6 +17,7 @@ from scaling_lab.science.isoflop_draws import bootstrap_isoflop
 from scaling_lab.science.laws import Array, Law
 
 Mask = NDArray[np.bool_]
+_BEYOND = 1e3  # times the sizes that were trained, where N* is looked for
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def backtest_envelope(
 def backtest_isoflop(profiles: Sequence[Profile], cost: TokenCost, options: BootstrapOptions) -> Prediction:
     """Fit N_opt(C) to all budgets but the largest with a usable vertex, and predict that vertex.
 
-    The interval holds the error of the measured vertex too. Raises FitRefusedError below three budgets that are left.
+    The interval holds the error of the measured vertex too, and with `options.departure` that of the losses there.
+    Raises FitRefusedError below three budgets that are left.
     """
     accepted = [i for i, profile in enumerate(profiles) if profile.vertex is not None]
     last = max(accepted, key=lambda i: profiles[i].flops, default=-1)
@@ -92,7 +95,9 @@ def backtest_isoflop(profiles: Sequence[Profile], cost: TokenCost, options: Boot
     flops, vertex = profiles[last].flops, profiles[last].vertex
     assert vertex is not None  # fit_isoflop refused otherwise
     errors = np.random.default_rng(options.seed).standard_normal(len(draws["a"])) * vertex.log_params_error
-    params = draws["params_coefficient"] * flops ** draws["a"] * np.exp(errors)
+    sizes = np.concatenate([profile.params for profile in profiles])
+    within = (float(sizes.min()) / _BEYOND, float(sizes.max()) * _BEYOND)
+    params = best_on_line(draws, np.array([flops]), cost, within)[:, 0] * np.exp(errors)
     predicted = np.array([fit.params_coefficient * flops**fit.a])
     indices = np.array([last], dtype=np.intp)
     measured = np.array([p.vertex.params if p.vertex else np.nan for p in profiles])

@@ -6,21 +6,14 @@ a few points scattered around it along its weakly determined directions. A refit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_lab.science.departure import (
-    COLUMNS,
-    DepartureSize,
-    departure_size,
-    field_numbers,
-    field_values,
-    law_of_draws,
-)
+from scaling_lab.science.departure import Departures, DepartureSize, departure_size, law_of_draws
 from scaling_lab.science.descent import Problem, descend
 from scaling_lab.science.fitting import FitResult, noise_free_objective
 from scaling_lab.science.laws import Array
@@ -32,6 +25,7 @@ __all__ = [
     "Draws",
     "Interval",
     "bootstrap_law",
+    "exact_and_departing",
     "percentile_interval",
     "predictive_draws",
     "require_offset",
@@ -96,8 +90,10 @@ def bootstrap_law(
     target, counts = resample(
         np.log(result.predicted), np.log(result.loss), result.leverage, design, options, rng, len(result.theta), kinked
     )
-    departure, drawn, shifts = _departures(result, options)
-    theta, converged = _refit(result, options.starts, target + shifts, counts * result.weights, rng)
+    departures = _departures(result, options)
+    if departures is not None:
+        target = target + departures.shifts(tuple(_logs(result).values()))
+    theta, converged = _refit(result, options.starts, target, counts * result.weights, rng)
     reasons = {
         "degenerate_resample": _degenerate(result, counts),
         "not_converged": ~converged,
@@ -108,26 +104,32 @@ def bootstrap_law(
         failed[reason] = int((rows & keep).sum())
         keep &= ~rows
     parameters = result.law.natural(theta[keep])
-    values = parameters | result.law.derive(parameters) | {name: column[keep] for name, column in drawn.items()}
-    return Draws(values, options.resamples, failed, departure)
+    values = parameters | result.law.derive(parameters)
+    if departures is None:
+        return Draws(values, options.resamples, failed)
+    values |= {name: column[keep] for name, column in departures.columns.items()}
+    return Draws(values, options.resamples, failed, departures.believed)
 
 
-def _departures(
-    result: FitResult, options: BootstrapOptions
-) -> tuple[DepartureSize | None, dict[str, Array], Array | float]:
-    """What is believed of the departure's size, every resample's own departure, and by how much it moves the log losses
-    of the runs [resamples, n]. Its random numbers are its own: the rest of a resample is the same without it.
-    """
+def exact_and_departing(draw: Callable[[BootstrapOptions], Draws], options: BootstrapOptions) -> tuple[Draws, Draws]:
+    """Draws where the law is exact and where losses depart from it; the same ones without `options.departure`."""
+    exact = draw(replace(options, departure=0.0))
+    return exact, draw(options) if options.departure else exact
+
+
+def _departures(result: FitResult, options: BootstrapOptions) -> Departures | None:
+    """The resamples' own departures, of the size that the law's lack of fit lets expect; None where it is exact."""
     if not options.departure:
-        return None, {}, 0.0
-    logs = {name: np.log(result.variables[name]) for name in result.law.variables}
+        return None
+    logs = _logs(result)
     jacobian = result.law.log_prediction(result.theta[None, :], logs)[1][0].T
-    places = np.column_stack(list(logs.values()))
-    size = departure_size(result.residuals, jacobian, places, options.departure)
-    sizes = size.draw(options.resamples, np.random.default_rng([options.seed, 1]))
-    fields = field_numbers(options.resamples, options.seed)
-    shifts = sizes[:, None] * field_values(fields[:, None], tuple(logs.values()))
-    return size, dict(zip(COLUMNS, (sizes, fields), strict=True)), shifts
+    size = departure_size(result.residuals, jacobian, np.column_stack(list(logs.values())), options.departure)
+    return Departures.drawn(size, options.resamples, options.seed)
+
+
+def _logs(result: FitResult) -> dict[str, Array]:
+    """Logarithms of the variables, in the law's order."""
+    return {name: np.log(result.variables[name]) for name in result.law.variables}
 
 
 def _refit(

@@ -1,7 +1,8 @@
 """Why two approaches disagree: each known cause is taken away by a computation, and the two are compared again.
 
 The causes are those of papers.md, section E: a grid off its centre, a law without an offset, losses from the middle of
-a schedule, and what N and C count. A cause explains a disagreement where, without it, the intervals overlap.
+a schedule, and what N and C count; and that no law is exact. A cause explains a disagreement where, without it, the
+intervals overlap.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from scaling_lab.science.allocation import (
     Estimate,
     Question,
     allocation_of,
-    law_frontier,
 )
-from scaling_lab.science.approaches import ApproachOptions, Runs
+from scaling_lab.science.approaches import ApproachOptions, law_answer
 from scaling_lab.science.bootstrap import Interval
 from scaling_lab.science.fitting import fit_law
 from scaling_lab.science.fixing import fix_parameters
@@ -29,6 +29,7 @@ from scaling_lab.science.laws import LAWS, Array
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.projection import fit_projected
 from scaling_lab.science.refusal import FitRefusedError
+from scaling_lab.science.runs import Runs
 from scaling_lab.science.valley import grid_bias
 
 Remedy = Callable[[Allocation], Allocation | None]
@@ -79,6 +80,14 @@ def try_reading(pair: Disagreement, answer: Approaches, words: str) -> Trial | N
     return None if any(one.refusal for one in both) else _trial("convention", words, both, answer)
 
 
+def try_departure(pair: Disagreement, answer: Approaches) -> Trial:
+    """The same two where losses are believed to depart from every law: which interval is asked, nothing else."""
+    both = [answer.allocations[name].exponents["a"] for name in (pair.first, pair.second)]
+    first, second = (replace(estimate, interval=estimate.interval_departed) for estimate in both)
+    words = "intervals that contain a smooth departure of the losses from their law"
+    return Trial("departure", words, first, second, not (pair.departed_exponent or pair.departed_budgets))
+
+
 def without_grid_bias(profiles: Sequence[Profile], cost: TokenCost, runs: Runs, question: Question) -> Remedy:
     """IsoFLOP answers less what parabolas on these sizes would get wrong of Hoffmann's law, if it were exact (E.9)."""
 
@@ -112,9 +121,8 @@ def without_offset(runs: Runs, span: tuple[float, float], question: Question, op
             fit = fit_law(law, {"N": runs.params, "D": runs.tokens}, runs.loss, options.objective)
         except FitRefusedError:
             return None
-        draws = options.draws.of(fit, options.resampling)
-        best, drawn = (law_frontier(law, values, span, question) for values in (fit.parameters, draws.values))
-        return allocation_of(found.approach, best, drawn, draws, options.resampling.level, ())
+        answer = replace(law_answer(fit, span, question, options), warnings=())
+        return allocation_of(found.approach, answer, options.resampling.level)
 
     return remedy
 
@@ -146,8 +154,11 @@ def _scaled(estimate: Estimate, factor: float) -> Estimate:
 
 
 def _mapped(estimate: Estimate, change: Callable[[Array], Array]) -> Estimate:
-    interval = estimate.interval
-    if interval is not None:
+    def of(interval: Interval | None) -> Interval | None:
+        if interval is None:
+            return None
         low, high = (float(end) for end in change(np.array([interval.low, interval.high])))
-        interval = Interval(interval.level, low, high)
-    return Estimate(float(change(np.array(estimate.value))), interval)
+        return Interval(interval.level, low, high)
+
+    value = float(change(np.array(estimate.value)))
+    return Estimate(value, of(estimate.interval), of(estimate.interval_departed))

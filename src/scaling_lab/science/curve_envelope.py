@@ -6,13 +6,14 @@ in the final part of its run's schedule; the others are left out and counted (pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scaling_lab.science.bootstrap import Draws
+from scaling_lab.science.departure import Departures, stated_size
 from scaling_lab.science.laws import Array
 from scaling_lab.science.power_line import fit_power_line
 from scaling_lab.science.refusal import FitRefusedError, RefusalCode
@@ -20,6 +21,7 @@ from scaling_lab.science.resampling import BootstrapOptions, cluster_counts, des
 
 GRID_POINTS, FINAL_PART, SMOOTHING = 1500, 0.85, 10.0  # of Hoffmann et al. 2022, 3.1
 MINIMUM_SIZES = 3
+_EVERY = 25  # points of that grid between two at which a departure, which is smooth, is evaluated
 
 
 @dataclass(frozen=True)
@@ -116,21 +118,48 @@ def bootstrap_curve_envelope(
 ) -> Draws:
     """Draws of a, b and their coefficients from resampled runs, whole curves at a time.
 
-    `options.noise` shifts the log loss of every drawn curve. A draw with fewer than three sizes on its envelope failed.
+    `options.noise` shifts the log loss of every drawn curve. With `options.departure`, of the size stated, every draw
+    also bends all curves by a departure of its own, over N and the tokens so far. A draw with fewer than three sizes on
+    its envelope failed.
     """
-    rng = np.random.default_rng(options.seed)
+    rng, count = np.random.default_rng(options.seed), options.resamples
     table, runs = _table(curves, smoothing, grid_points), len(curves)
-    drawn = cluster_counts(design_of(runs, None, None), options.resamples, rng) > 0
+    drawn = cluster_counts(design_of(runs, None, None), count, rng) > 0
     shifts = options.noise * rng.standard_normal(drawn.shape)
-    rows = [_redraw(table, drawn[i], shifts[i], final_part) for i in range(options.resamples)]
-    kept = np.array([row for row in rows if row is not None]).reshape(-1, 4)
+    believed = stated_size(options.departure) if options.departure else None
+    departures = None if believed is None else Departures.drawn(believed, count, options.seed)
+    bent = _bending(curves, table, departures)
+    rows = [_redraw(table, drawn[i], shifts[i][:, None] + bent(i), final_part) for i in range(count)]
+    kept = np.array([row if row is not None else [np.nan] * 4 for row in rows])
+    good = np.isfinite(kept).all(axis=1)
     names = ("a", "b", "params_coefficient", "tokens_coefficient")
-    values = {name: kept[:, j] for j, name in enumerate(names)}
-    return Draws(values, options.resamples, {"too_few_sizes": options.resamples - len(kept)})
+    values = {name: kept[good, j] for j, name in enumerate(names)}
+    values |= {} if departures is None else {name: column[good] for name, column in departures.columns.items()}
+    return Draws(values, count, {"too_few_sizes": int((~good).sum())}, believed)
+
+
+def _bending(curves: Sequence[Curve], table: _Table, departures: Departures | None) -> Callable[[int], Array | float]:
+    """By how much a draw's departure moves the log losses of the table [runs, k], interpolated along the curves."""
+    if departures is None:
+        return lambda draw: 0.0
+    log_c = np.log(table.flops)
+    at = np.append(np.arange(0, len(log_c) - 1, _EVERY), len(log_c) - 1)
+    log_n = np.broadcast_to(np.log(table.params)[:, None], (len(curves), len(at)))
+    # Beyond a curve's ends a token costs what it costs there, so that its last points have neighbours on both sides.
+    ends = [np.interp(log_c[at], np.log(curve.flops), np.log(curve.flops / curve.tokens)) for curve in curves]
+    logs = (log_n.ravel(), (log_c[at] - np.array(ends)).ravel())
+    right = np.searchsorted(at, np.arange(len(log_c)), side="right").clip(1, len(at) - 1)
+    share = (np.arange(len(log_c)) - at[right - 1]) / np.diff(at)[right - 1]
+
+    def bent(draw: int) -> Array:
+        known = departures.shifts(logs, slice(draw, draw + 1)).reshape(log_n.shape)
+        return np.asarray(known[:, right - 1] * (1 - share) + known[:, right] * share)
+
+    return bent
 
 
 def _redraw(table: _Table, drawn: NDArray[np.bool_], shift: Array, final_part: float) -> list[float] | None:
-    loss = np.where(drawn[:, None], table.loss * np.exp(shift)[:, None], np.inf)
+    loss = np.where(drawn[:, None], table.loss * np.exp(shift), np.inf)
     winner, column = np.argmin(loss, axis=0), np.arange(len(table.flops))
     final = np.isfinite(loss[winner, column]) & (table.progress[winner, column] >= final_part)
     run = winner[final]

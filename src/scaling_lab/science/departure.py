@@ -102,8 +102,14 @@ class DepartureSize:
         return rng.choice(self.sizes, size=count, p=self.weights)
 
 
+def stated_size(stated: float) -> DepartureSize:
+    """What is believed before any run says otherwise: `stated`, known within a factor 2 or so."""
+    weights = np.exp(-0.5 * (np.log(_sizes_around(stated) / stated) / _SPREAD) ** 2)
+    return DepartureSize(_sizes_around(stated), weights / weights.sum())
+
+
 def departure_size(residuals: Array, jacobian: Array, places: Array, stated: float) -> DepartureSize:
-    """Standard deviation of the departure: `stated`, known within a factor 2 or so, corrected by residuals [n].
+    """Standard deviation of the departure: `stated_size`, corrected by residuals [n].
 
     jacobian [n, P]: of the log prediction; places [n, V]: logs of the variables. Restricted likelihood of field plus
     white noise, of unknown size, in what the law's parameters cannot explain (Patterson and Thompson 1971).
@@ -114,10 +120,38 @@ def departure_size(residuals: Array, jacobian: Array, places: Array, stated: flo
     unexplained = np.linalg.qr(jacobian, mode="complete")[0][:, jacobian.shape[1] :]
     shared, turned = np.linalg.eigh(unexplained.T @ correlation(places, places) @ unexplained)
     seen = (turned.T @ unexplained.T @ residuals) ** 2
-    sizes = stated * np.exp(np.linspace(-4, 4, _SIZES) * _SPREAD)
+    sizes = _sizes_around(stated)
     noises = max(np.sqrt(np.mean(seen)), _EXACT) * np.geomspace(1 / 30, 3, _NOISES)
     variance = sizes[:, None, None] ** 2 * np.maximum(shared, 0) + noises[:, None] ** 2
     log_weight = -0.5 * np.sum(np.log(variance) + seen / variance, axis=-1)
     log_weight -= 0.5 * (np.log(sizes / stated) / _SPREAD)[:, None] ** 2
     weights = np.exp(log_weight - log_weight.max()).sum(axis=1)
     return DepartureSize(sizes, weights / weights.sum())
+
+
+def _sizes_around(stated: float) -> Array:
+    return np.asarray(stated * np.exp(np.linspace(-4, 4, _SIZES) * _SPREAD))
+
+
+@dataclass(frozen=True)
+class Departures:
+    """The departure of every resample [K], a size and a field of its own, and what is believed of the size."""
+
+    believed: DepartureSize
+    sizes: Array
+    fields: Array
+
+    @classmethod
+    def drawn(cls, believed: DepartureSize, count: int, seed: int) -> Departures:
+        """Of `count` resamples. Their random numbers are their own: the rest of a resample is the same without them."""
+        sizes = believed.draw(count, np.random.default_rng([seed, 1]))
+        return cls(believed, sizes, field_numbers(count, seed))
+
+    def shifts(self, logs: Sequence[Array], rows: slice = slice(None)) -> Array:
+        """By how much the log losses of runs, at these logarithms [n] of the variables, move in resamples [rows, n]."""
+        return self.sizes[rows, None] * field_values(self.fields[rows, None], logs)
+
+    @property
+    def columns(self) -> dict[str, Array]:
+        """Each resample's departure, beside its parameters."""
+        return dict(zip(COLUMNS, (self.sizes, self.fields), strict=True))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from scaling_lab.science.approaches import Runs
 from scaling_lab.science.grouping import SAME, groups_of
 from scaling_lab.science.isoflop import MINIMUM_SIZES, Profile, TokenCost, fit_profile
 from scaling_lab.science.laws import Array
+from scaling_lab.science.runs import Runs
 
 _SEARCHED = 200  # costs that are looked at for their sizes
 
