@@ -58,7 +58,14 @@ PACKAGE = Path(workflow.basedir) / "src" / "scaling_lab"
 # How training is executed is told by the environment and not by a parameter: a change must not train anything again.
 EXECUTION = "".join(
     f" SCALING_LAB_{key.upper()}={value}"
-    for key in ("checkpoint_seconds", "checkpoint_tokens", "devices", "nodes", "strategy", "compile")
+    for key in (
+        "checkpoint_seconds",
+        "checkpoint_tokens",
+        "devices",
+        "nodes",
+        "strategy",
+        "compile",
+    )
     if (value := getattr(CONFIG, key)) is not None
 )
 
